@@ -1,0 +1,1 @@
+"""One folder per data type, each a plugin like any stranger's."""

@@ -37,7 +37,7 @@ class Adapted:
 
 
 class Dataset(ABC, Generic[O]):
-    """One dataset's layout, registered by name under `workbench.datasets`; an instance is registered.
+    """One dataset's layout; an instance is registered by name under `workbench.datasets`.
 
     An adapter reads tables and file names, never patient files; it moves and rewrites nothing.
     """

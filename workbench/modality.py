@@ -78,7 +78,7 @@ class Source:
         return self.value if self.root is not None else Path(self.value).name
 
     def path(self) -> Path:
-        """Return the real path of the cell; raises BadInput when it leaves the root or is missing."""
+        """Return the real path of the cell; BadInput when it leaves the root or is missing."""
         return resolve_inside(self.value, self.root)
 
 

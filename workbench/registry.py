@@ -69,7 +69,8 @@ def load(group: Group, name: str) -> Any:
     except (ImportError, AttributeError) as cause:
         raise Refusal(
             "E-CFG-014", file=f"distribution {plugin.distribution}", field=f"{group} {name!r}",
-            found=f"{type(cause).__name__}: {cause}", expected=f"an importable {module}:{attribute}",
+            found=f"{type(cause).__name__}: {cause}",
+            expected=f"an importable {module}:{attribute}",
         ) from cause  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Random generators derived from a key instead of carried along, so that nothing needs restoring."""
+"""Random generators derived from a key, so that there is no state to carry or restore."""
 
 from __future__ import annotations
 

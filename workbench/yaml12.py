@@ -1,4 +1,4 @@
-"""Reads YAML 1.2 strictly: `1e-4` is a number, `no` is a string, nothing is executed or repeated."""
+"""Reads YAML 1.2 strictly: `1e-4` is a number, `no` is a string, nothing is executed."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ def parse_yaml(text: str | bytes, file: str) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        reader.refuse("E-CFG-014", line, column, "YAML syntax", str(error.problem), "valid YAML 1.2")
+        reader.refuse(
+            "E-CFG-014", line, column, "YAML syntax", str(error.problem), "valid YAML 1.2"
+        )
     except yaml.reader.ReaderError as error:
         reader.refuse("E-CFG-014", 1, 1, "character", f"#x{error.character!r}", "printable UTF-8")
 

@@ -1,0 +1,35 @@
+"""The options of the ECG encoders, importable without torch."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from workbench.modality import Options
+
+
+class Vit1dOptions(Options):
+    """Sizes of a ViT over time; the defaults are those of MoRE's ECG tower (ViT-B)."""
+
+    width: int = Field(768, ge=8)
+    depth: int = Field(12, ge=1)
+    heads: int = Field(12, ge=1)
+    stem: int = Field(256, ge=4, description="channels of the first convolution")
+    patch: int = Field(5, ge=1, description="samples per token")
+    reach: int = Field(0, ge=0, description="samples the first convolution sees on either side")
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Vit1dOptions:
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of {self.heads} heads")
+        return self
+
+
+class TinyOptions(Vit1dOptions):
+    """Sizes of a ViT that trains on one CPU thread in seconds."""
+
+    width: int = Field(64, ge=8)
+    depth: int = Field(3, ge=1)
+    heads: int = Field(4, ge=1)
+    stem: int = Field(32, ge=4, description="channels of the first convolution")
+    patch: int = Field(20, ge=1, description="samples per token")
+    reach: int = Field(10, ge=0, description="samples the first convolution sees on either side")

@@ -1,0 +1,1 @@
+"""One file per format an OCT volume may be stored in."""

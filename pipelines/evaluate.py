@@ -1,0 +1,93 @@
+"""Runs the evaluation tasks over the spaces of a run and writes their numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from eval.space import Rows, Space
+from eval.task import Context, Metric, Result, Task
+from pipelines.plan import Plan
+from workbench import registry
+from workbench.errors import Failure
+from workbench.record import write_json
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What identifies the run in every row."""
+
+    config_digest: str
+    data_digest: str
+    seed: int
+
+
+def prompt_texts(plan: Plan, rows: Rows) -> dict[str, list[str]]:
+    """Return, by modality, every text that the tasks need a vector of."""
+    wanted: dict[str, set[str]] = {}
+    for planned in plan.tasks:
+        task: Task[Any] = registry.load("tasks", planned.task)()
+        for key, texts in task.texts(planned.options, rows, context(plan)).items():
+            wanted.setdefault(key, set()).update(texts)
+    return {key: sorted(texts) for key, texts in wanted.items()}
+
+
+def context(plan: Plan) -> Context:
+    """Return what every task is given beside its options."""
+    return Context(plan.pipeline.seed, plan.base, plan.pipeline.replicates)
+
+
+def evaluate(plan: Plan, spaces: Sequence[Space], folder: Path, stamp: Stamp) -> None:
+    """Run every task on every space; write predictions, extras and metrics into `folder`.
+
+    Raises:
+        Failure: two rows have one key.
+    """
+    rows: list[Metric] = []
+    extras: dict[str, Any] = {}
+    for planned in plan.tasks:
+        task: Task[Any] = registry.load("tasks", planned.task)()
+        for space in spaces:
+            result = task.run(space, planned.options, context(plan))
+            rows += [_stamped(row, stamp) for row in result.rows]
+            name = planned.name
+            if space.model != "trained":
+                name += "--" + space.model.removeprefix("control:")
+            else:
+                extras[name] = dict(result.extras)
+            _write_predictions(result, folder / f"{name}.parquet")
+    _refuse_duplicates(rows)
+    write_json(folder / "metrics.json", [row.as_dict() for row in rows])
+    (folder / "extras.json").write_text(json.dumps(extras, sort_keys=True, default=str))
+
+
+def _stamped(row: Metric, stamp: Stamp) -> Metric:
+    return replace(
+        row, config_digest=stamp.config_digest, data_digest=stamp.data_digest, seed=stamp.seed
+    )
+
+
+def _write_predictions(result: Result, path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    if result.predictions:
+        columns: Mapping[str, Sequence[Any]] = result.predictions
+        table = pa.table({k: list(v) for k, v in columns.items()})
+        pa.parquet.write_table(table, path, compression="zstd")
+
+
+def _refuse_duplicates(rows: Sequence[Metric]) -> None:
+    """A second row with the same key means that two numbers claim to be the same thing."""
+    seen: set[tuple[Any, ...]] = set()
+    for row in rows:
+        key = (
+            row.task, row.query, row.gallery, row.relation, row.label, row.metric, row.k, row.split,
+            row.model, row.average, row.rank, row.pool, row.subgroup, row.score, row.prompts,
+        )  # fmt: skip
+        if key in seen:
+            raise Failure(f"two metric rows have one key: {key}")
+        seen.add(key)

@@ -1,0 +1,222 @@
+"""The one training loop: AdamW, warm-up then cosine, clipping, bf16, checkpoints, early stopping."""
+
+from __future__ import annotations
+
+import math
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from pipelines.checkpoint import Progress, load_progress, save_progress
+from workbench.config import FitConfig
+from workbench.errors import Failure, Stopped
+
+
+class Lesson(Protocol):
+    """What is trained: the parameters, the batches, and how a batch becomes gradients."""
+
+    def parameters(self) -> Mapping[str, nn.Parameter]:
+        """Trainable parameters by name."""
+
+    def batches(self, epoch: int) -> Sequence[Any]:
+        """The batches of an epoch; the same list every time it is asked for."""
+
+    def learn(self, batch: Any, epoch: int, step: int) -> Mapping[str, float]:
+        """Add gradients for one batch and return what to log, "loss" among it; {} skips."""
+
+    def after_step(self) -> None:
+        """Adjust state after the optimiser's step."""
+
+    def validate(self) -> float | None:
+        """Return a figure to maximise on validation rows, or None when there are none."""
+
+    def describe(self, batch: Any) -> str:
+        """Name the rows of a batch, for the message when its loss is not finite."""
+
+
+@dataclass(frozen=True)
+class FitFolder:
+    """Where a fit keeps its checkpoints, what must match to resume, and where it logs."""
+
+    path: Path
+    key: Mapping[str, Any]
+    log: Callable[[Mapping[str, Any]], None]
+    rewind: Callable[[int], None]
+
+
+def fit(lesson: Lesson, config: FitConfig, folder: FitFolder, patience: int | None = None) -> None:
+    """Train until the epochs are over or validation stops improving; resumes by itself.
+
+    Ends with the parameters of the best validation when there is one, else the last.
+
+    Raises:
+        Failure: a loss or gradient is not finite (nothing is saved).
+        Stopped: SIGTERM or SIGINT arrived; a checkpoint was written.
+    """
+    loop = _Loop(lesson, config, folder, patience)
+    loop.restore()
+    with _signals() as caught:
+        while not loop.finished():
+            loop.step()
+            if caught:
+                loop.save()
+                raise Stopped(caught[0], f"checkpoint at step {loop.progress.step}")
+    loop.take_best()
+
+
+def use_bf16(precision: str) -> bool:
+    """Whether to multiply in bfloat16: as asked, or where this processor does so natively."""
+    if precision != "auto":
+        return precision == "bf16"
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    return bool(torch.cpu._is_avx512_bf16_supported())
+
+
+class _Loop:
+    """The state of one fit."""
+
+    def __init__(
+        self, lesson: Lesson, config: FitConfig, folder: FitFolder, patience: int | None
+    ) -> None:
+        self.lesson, self.config, self.folder = lesson, config, folder
+        self.patience = patience
+        self.weights = dict(lesson.parameters())
+        self.optimizer = torch.optim.AdamW(_groups(self.weights, config), lr=config.learning_rate)
+        self.per_epoch = len(lesson.batches(0))
+        if self.per_epoch == 0:
+            raise Failure("nothing to train on: no batch holds rows that this stage can use")
+        self.total = self.per_epoch * config.epochs
+        self.progress = Progress(facts={"best": None, "stale": 0, "stopped": False})
+        self.every = config.checkpoint_every or self.per_epoch
+        self.epoch_batches: tuple[int, Sequence[Any]] = (-1, ())
+
+    def finished(self) -> bool:
+        return self.progress.step >= self.total or bool(self.progress.facts["stopped"])
+
+    def step(self) -> None:
+        done = self.progress.step
+        epoch, position = divmod(done, self.per_epoch)
+        if self.epoch_batches[0] != epoch:
+            self.epoch_batches = (epoch, self.lesson.batches(epoch))
+        batch = self.epoch_batches[1][position]
+        rate = self._rate(done)
+        self.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=use_bf16(self.config.precision)):
+            logs = self.lesson.learn(batch, epoch, done)
+        if logs:
+            self._apply(batch, logs, rate)
+        self.progress.step = done + 1
+        self.folder.log({"step": done, "epoch": epoch, "learning_rate": rate, **logs})
+        if position == self.per_epoch - 1:
+            self._end_epoch(epoch)
+        if self.progress.step % self.every == 0 or self.finished():
+            self.save()
+
+    def _apply(self, batch: Any, logs: Mapping[str, float], rate: float) -> None:
+        norm = nn.utils.clip_grad_norm_(self.weights.values(), self.config.clip)
+        if not (math.isfinite(logs["loss"]) and bool(torch.isfinite(norm))):
+            raise Failure(
+                f"loss {logs['loss']}, gradient norm {float(norm)} at step {self.progress.step}; "
+                f"rows {self.lesson.describe(batch)}; lower learning_rate or look at these rows"
+            )
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self.lesson.after_step()
+
+    def _end_epoch(self, epoch: int) -> None:
+        value = self.lesson.validate()
+        if value is None:
+            return
+        facts = self.progress.facts
+        self.folder.log({"step": self.progress.step, "epoch": epoch, "validation": value})
+        if facts["best"] is None or value > facts["best"]:
+            facts.update(best=value, stale=0)
+            best = {f"best/{k}": v.detach().clone() for k, v in self.weights.items()}
+            self.progress.tensors.update(best)
+        else:
+            facts["stale"] += 1
+        facts["stopped"] = self.patience is not None and facts["stale"] >= self.patience
+
+    def save(self) -> None:
+        tensors = {k: v for k, v in self.progress.tensors.items() if k.startswith("best/")}
+        for name, weight in self.weights.items():
+            tensors[f"weight/{name}"] = weight.data
+            for field, value in self.optimizer.state.get(weight, {}).items():
+                tensors[f"moment/{field}/{name}"] = value
+        self.progress.tensors = tensors
+        save_progress(self.folder.path, self.progress, self.folder.key)
+
+    def restore(self) -> None:
+        found = load_progress(self.folder.path, self.folder.key)
+        self.folder.rewind(0 if found is None else found.step)
+        if found is None:
+            return
+        self.progress = found
+        for name, weight in self.weights.items():
+            weight.data.copy_(found.tensors[f"weight/{name}"])
+            state = {
+                field: found.tensors[f"moment/{field}/{name}"]
+                for field in ("step", "exp_avg", "exp_avg_sq")
+                if f"moment/{field}/{name}" in found.tensors
+            }
+            if state:
+                self.optimizer.state[weight] = state
+        self.progress.tensors = {k: v for k, v in found.tensors.items() if k.startswith("best/")}
+
+    def take_best(self) -> None:
+        for name, weight in self.weights.items():
+            best = self.progress.tensors.get(f"best/{name}")
+            if best is not None:
+                weight.data.copy_(best)
+
+    def _rate(self, step: int) -> float:
+        """Linear warm-up, then cosine to one hundredth of the peak."""
+        warm = max(1, round(self.config.warmup * self.total))
+        if step < warm:
+            return self.config.learning_rate * (step + 1) / warm
+        share = (step - warm) / max(1, self.total - warm)
+        return self.config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * share)))
+
+
+def _groups(weights: Mapping[str, nn.Parameter], config: FitConfig) -> list[dict[str, Any]]:
+    """Decay matrices only: norms, biases and temperatures keep their scale."""
+    decayed: list[Tensor] = [w for w in weights.values() if w.ndim > 1]
+    kept: list[Tensor] = [w for w in weights.values() if w.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": kept, "weight_decay": 0.0},
+    ]
+    return [g for g in groups if g["params"]]
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect SIGTERM and SIGINT; a second one of a kind ends the process at once."""
+    caught: list[int] = []
+    previous: dict[int, Any] = {}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        del frame
+        caught.append(number)
+        signal.signal(number, previous[number])
+
+    try:
+        for number in (int(signal.SIGTERM), int(signal.SIGINT)):
+            previous[number] = signal.getsignal(number)
+            signal.signal(number, note)
+    except ValueError:  # not the main thread, as in some notebooks: signals stay as they are
+        previous.clear()
+    try:
+        yield caught
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

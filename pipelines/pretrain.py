@@ -1,0 +1,118 @@
+"""Masked pretraining of one modality: the encoder learns to fill in what its modality hid.
+
+Legend: B rows, T tokens, P elements under a token, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pipelines.batch import Rows, Shelf, epoch_batches
+from workbench.config import PretrainConfig
+from workbench.encoder import Encoder, Features
+from workbench.errors import Failure
+from workbench.manifest import Manifest
+from workbench.modality import Masked
+from workbench.seeding import derive_seed, keyed_rng
+
+
+class MaskedModelling:
+    """A lesson for `fit`: hide, encode, predict the hidden elements from the tokens.
+
+    Continuous targets cost the squared error, categorical ones the cross-entropy, both over the
+    hidden elements only.
+    """
+
+    def __init__(
+        self, encoder: Encoder, shelf: Shelf, manifest: Manifest, config: PretrainConfig, seed: int
+    ) -> None:
+        self.encoder, self.shelf, self.config, self.seed = encoder.train(), shelf, config, seed
+        self.manifest = manifest
+        self.rows = _rows(shelf, manifest, "train")
+        self.held = _rows(shelf, manifest, "val")
+        self.ids = [manifest.ids[int(r)] for r in self.rows]
+        torch.manual_seed(derive_seed(seed, "mask head", shelf.part.key) % 2**63)
+        self.head = self._build_head()
+
+    def parameters(self) -> Mapping[str, nn.Parameter]:
+        """Encoder and prediction head."""
+        mine = {f"encoder.{n}": p for n, p in self.encoder.named_parameters()}
+        return {**mine, **{f"head.{n}": p for n, p in self.head.named_parameters()}}
+
+    def batches(self, epoch: int) -> Sequence[Rows]:
+        """Training rows that hold a sample, shuffled."""
+        size = self.config.batch_size
+        cut = epoch_batches(self.ids, seed=self.seed, epoch=epoch, size=size)
+        return [self.rows[positions] for positions in cut]
+
+    def learn(self, batch: Rows, epoch: int, step: int) -> Mapping[str, float]:
+        """Back-propagate one batch."""
+        torch.manual_seed(derive_seed(self.seed, "dropout", step) % 2**63)
+        view = self.shelf.view(batch, self.manifest.ids, seed=self.seed, epoch=epoch)
+        masked = self._hide(view, ("train", step))
+        loss = self._loss(masked)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return {"loss": float(loss.detach())}
+
+    def after_step(self) -> None:
+        """Nothing follows a step."""
+
+    def validate(self) -> float | None:
+        """Return minus the loss on validation rows, with masks that never change."""
+        if len(self.held) == 0:
+            return None
+        self.encoder.eval()
+        losses, size = [], self.config.batch_size
+        with torch.no_grad():
+            for i in range(0, len(self.held), size):
+                batch = self.shelf.batch(self.held[i : i + size])
+                losses.append(float(self._loss(self._hide(batch, ("val", i)))) * len(batch))
+        self.encoder.train()
+        return -sum(losses) / len(self.held)
+
+    def describe(self, batch: Rows) -> str:
+        """Return the row ids of a batch."""
+        return ", ".join(self.manifest.ids[int(r)] for r in batch)
+
+    def _hide(self, batch: object, key: tuple[object, ...]) -> Masked:
+        rng = keyed_rng(self.seed, "mask", self.shelf.part.key, *key)
+        modality = self.shelf.part.modality
+        return modality.mask(batch, rng, self.config.mask_ratio)  # type: ignore[arg-type]
+
+    def _build_head(self) -> nn.Linear:
+        """Size the prediction head from one batch, before any training."""
+        if len(self.rows) == 0:
+            raise Failure(f"{self.shelf.part.key}: no training row to pretrain on")
+        masked = self._hide(self.shelf.batch(self.rows[:1]), ("size",))
+        with torch.no_grad():
+            tokens = _tokens(self.encoder(masked.batch), self.shelf.part.key)
+        elements = self.encoder.patchify(masked.target).shape[2]
+        return nn.Linear(tokens.shape[2], elements * (masked.classes or 1))
+
+    def _loss(self, masked: Masked) -> Tensor:
+        tokens = _tokens(self.encoder(masked.batch), self.shelf.part.key)
+        target = self.encoder.patchify(masked.target)
+        hidden = self.encoder.patchify(masked.hidden).bool()
+        guess = self.head(tokens.to(self.head.weight.dtype))
+        if masked.classes is None:
+            error = (guess.float() - target.float()).square()
+            mean: Tensor = (error * hidden).sum() / hidden.sum().clamp_min(1)
+            return mean
+        logits = guess.unflatten(-1, (target.shape[2], masked.classes))
+        loss: Tensor = functional.cross_entropy(logits[hidden].float(), target[hidden].long())
+        return loss
+
+
+def _tokens(features: Features, key: str) -> Tensor:
+    if features.tokens is None:
+        raise Failure(f"{key}: the encoder gives no tokens, so it cannot be pretrained by masking")
+    return features.tokens
+
+
+def _rows(shelf: Shelf, manifest: Manifest, split: str) -> Rows:
+    kept = [int(r) for r in shelf.decoded.rows if manifest.splits[int(r)] == split]
+    return torch.tensor(kept, dtype=torch.int64).numpy()

@@ -1,0 +1,209 @@
+"""A tower: an encoder, the way it is adapted, and its projection into the shared space.
+
+Legend: B rows, W encoder width, E shared width.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from pipelines.lora import adapted, base_tensors, counts, tensor_digest
+from pipelines.plan import Part
+from workbench.config import Adapt, Lora
+from workbench.encoder import Encoder, Features
+from workbench.errors import Refusal
+from workbench.modality import Batch
+from workbench.record import write_json
+from workbench.seeding import derive_seed
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+
+class Tower(nn.Module):
+    """Batch in, one vector of the shared space per row out.
+
+    Attributes:
+        encoder: the encoder, wrapped by peft where it has adapters.
+        head: LayerNorm, then Linear(W -> E) without bias.
+    """
+
+    def __init__(self, encoder: nn.Module, width: int, dim: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, dim, bias=False))
+
+    def features(self, batch: Batch) -> Features:
+        """Return the encoder's features."""
+        found: Features = self.encoder(batch)
+        return found
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return (B, E) vectors, not normalised."""
+        projected: Tensor = self.head(self.features(batch).pooled.float())
+        return projected
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a tower's numbers come from; one entry of `record.json`."""
+
+    encoder: str
+    weights: str
+    base_digest: str
+    adapt: str
+    trained_parameters: int
+    total_parameters: int
+    data: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the entry, JSON-ready."""
+        return dict(self.__dict__)
+
+
+def build_encoder(part: Part, *, seed: int) -> Encoder:
+    """Build the encoder of a part; random weights come from the seed and the part's key.
+
+    Raises:
+        Refusal: the encoder does not take weights from that source.
+    """
+    kind = "scratch" if part.weights.scratch else "hub" if part.weights.revision else "local"
+    if kind not in part.entry.weights:
+        raise Refusal("E-CFG-013", file="pipeline", field=f"modalities.{part.key}.encoder.weights",
+                      found=part.weights.source,
+                      expected=f"weights of {part.entry.name}: {sorted(part.entry.weights)}")  # fmt: skip
+    torch.manual_seed(derive_seed(seed, "weights", part.key) % 2**63)
+    return part.entry.build(part.encoder_options, part.weights, part.options)
+
+
+def build_tower(
+    part: Part, dim: int, *, seed: int, base: Mapping[str, Tensor] | None = None,
+    adapt: Adapt | None = None,
+) -> Tower:  # fmt: skip
+    """Build a tower ready to train.
+
+    Args:
+        part: the modality.
+        dim: E.
+        seed: seed of every random weight.
+        base: encoder weights from masked pretraining, replacing the built ones.
+        adapt: how to adapt, instead of what the pipeline says (controls freeze).
+    """
+    encoder = build_encoder(part, seed=seed)
+    if base is not None:
+        encoder.load_state_dict(dict(base), strict=True)
+    torch.manual_seed(derive_seed(seed, "adapter", part.key) % 2**63)
+    return Tower(adapted(encoder, adapt or part.config.adapt), encoder.width, dim)
+
+
+def provenance(part: Part, tower: Tower) -> Provenance:
+    """Describe a tower."""
+    trained, total = counts(tower)
+    adapt = part.config.adapt
+    name = adapt if isinstance(adapt, str) else json.dumps(adapt.model_dump(mode="json"))
+    digest = tensor_digest(base_tensors(tower.encoder))
+    return Provenance(
+        part.entry.name, part.weights.source, digest, name, trained, total, part.entry.data
+    )
+
+
+def save_tower(part: Part, tower: Tower, folder: Path, *, own_weights: bool) -> None:
+    """Save a tower so that peft, safetensors and the workbench can each read their part.
+
+    Args:
+        part: the modality.
+        tower: what to save.
+        folder: gets `adapter/` in peft's own format, `head.safetensors`, and `contract.json` with
+            the input contract and the digest of the encoder.
+        own_weights: also write `encoder.safetensors`, because the encoder's weights are not those
+            of the published file.
+    """
+    from safetensors.torch import save_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    base = {
+        k: v.detach().cpu().contiguous().clone() for k, v in base_tensors(tower.encoder).items()
+    }
+    if isinstance(part.config.adapt, Lora):
+        _as_peft(tower.encoder).save_pretrained(str(folder / "adapter"), safe_serialization=True)
+    if own_weights:
+        save_file(base, str(folder / "encoder.safetensors"))
+    head = {k: v.detach().cpu().contiguous() for k, v in tower.head.state_dict().items()}
+    save_file(head, str(folder / "head.safetensors"))
+    contract = {
+        "input": part.modality.contract(part.options),
+        "base_digest": tensor_digest(base),
+        "encoder": part.entry.name,
+    }
+    write_json(folder / "contract.json", contract)
+
+
+def load_tower(part: Part, dim: int, folder: Path, *, seed: int) -> Tower:
+    """Load what `save_tower` wrote.
+
+    Raises:
+        Refusal: another input contract, other base weights, or keys that do not match.
+    """
+    from safetensors.torch import load_file
+
+    contract = json.loads((folder / "contract.json").read_text())
+    compare_contract(contract["input"], part.modality.contract(part.options), part.key)
+    encoder = build_encoder(part, seed=seed)
+    saved = folder / "encoder.safetensors"
+    if saved.is_file():
+        encoder.load_state_dict(load_file(str(saved)), strict=True)
+    _compare_base(encoder, contract["base_digest"], part.key)
+    module: nn.Module = encoder
+    if (folder / "adapter").is_dir():
+        module = _load_adapter(encoder, folder / "adapter", part.key)
+    tower = Tower(module, encoder.width, dim)
+    tower.head.load_state_dict(load_file(str(folder / "head.safetensors")), strict=True)
+    return tower.eval()
+
+
+def compare_contract(saved: Any, given: Any, where: str) -> None:
+    """Refuse another input contract, naming the first field that differs."""
+    saved, given = json.loads(json.dumps(saved)), json.loads(json.dumps(given))
+    for name in sorted(set(saved) | set(given)):
+        if saved.get(name) != given.get(name):
+            raise Refusal("E-CKP-007", file=f"checkpoints/{where}/contract.json", field=name,
+                          found=given.get(name), expected=saved.get(name))  # fmt: skip
+
+
+def _compare_base(encoder: Encoder, expected: str, where: str) -> None:
+    found = tensor_digest(base_tensors(encoder))
+    if found != expected:
+        raise Refusal("E-CKP-006", file=f"checkpoints/{where}", field="base weights",
+                      found=found, expected=expected,
+                      fix="Give the weights that the adapter was trained on.")  # fmt: skip
+
+
+def _load_adapter(encoder: Encoder, folder: Path, where: str) -> nn.Module:
+    """Load a peft adapter; keys that peft would only warn about are refused."""
+    import peft
+    from safetensors import safe_open
+
+    model = peft.PeftModel.from_pretrained(encoder, str(folder))
+    with safe_open(str(folder / "adapter_model.safetensors"), "pt") as stored:
+        saved = set(stored.keys())
+    wanted = set(peft.get_peft_model_state_dict(model))
+    if saved != wanted:
+        raise Refusal("E-CKP-008", file=f"checkpoints/{where}/adapter", field="adapter keys",
+                      found=f"unexpected {sorted(saved - wanted)[:5]}",
+                      expected=f"missing {sorted(wanted - saved)[:5]}")  # fmt: skip
+    return model
+
+
+def _as_peft(module: nn.Module) -> PeftModel:
+    import peft
+
+    if not isinstance(module, peft.PeftModel):
+        raise TypeError(f"expected a PeftModel, found {type(module).__name__}")
+    return module
