@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import NormalDist
 
@@ -107,9 +107,9 @@ class Resampler:
             flags += ("unstable",)
         known = Estimate(value, replicates=len(draws), degenerate=degenerate, flags=flags)
         if degenerate > MOST_DEGENERATE * len(draws):
-            return _with(known, reason=f"undefined in {degenerate} of {len(draws)} replicates")
+            return replace(known, reason=f"undefined in {degenerate} of {len(draws)} replicates")
         low, high, method = bca(value, good, self.leave_one_out(statistic))
-        return _with(known, low=low, high=high, method=method)
+        return replace(known, low=low, high=high, method=method)
 
     def point(self, statistic: Statistic) -> float | None:
         """Return the statistic of the samples as they are; None when not defined."""
@@ -138,7 +138,7 @@ class Resampler:
         return None
 
     def _weights(self) -> Iterator[Weights]:
-        step = max(1, BLOCK_ELEMENTS // len(self.names))
+        step = max(1, BLOCK_ELEMENTS // len(self.groups))
         for start in range(0, self.replicates, step):
             yield self._drawn[start : start + step].astype(np.float64)
 
@@ -149,7 +149,7 @@ class Resampler:
             shuffled = keyed_rng(self.seed, "jackknife", count).permutation(count)
             block_of = shuffled % JACKKNIFE_BLOCKS
         blocks = min(count, JACKKNIFE_BLOCKS)
-        step = max(1, BLOCK_ELEMENTS // count)
+        step = max(1, BLOCK_ELEMENTS // len(self.groups))
         for start in range(0, blocks, step):
             which = np.arange(start, min(start + step, blocks))
             yield (block_of[None, :] != which[:, None]).astype(np.float64)
@@ -184,9 +184,3 @@ def _in_blocks(statistic: Statistic, blocks: Iterator[Weights]) -> Draws:
     """Apply a statistic to weights that come a block at a time."""
     parts = [statistic(weights) for weights in blocks]
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
-
-
-def _with(estimate: Estimate, **changes: object) -> Estimate:
-    from dataclasses import replace
-
-    return replace(estimate, **changes)  # type: ignore[arg-type]

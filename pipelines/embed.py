@@ -55,7 +55,7 @@ def embed_shelf(tower: Tower, shelf: Shelf, manifest: Manifest) -> Vectors:
         range(len(shelf.decoded.rows)), key=lambda i: manifest.ids[shelf.decoded.rows[i]]
     )
     rows = shelf.decoded.rows[order]
-    parts = [_encode(tower, shelf.batch(rows[i : i + BATCH])) for i in range(0, len(rows), BATCH)]
+    parts = [encode(tower, shelf.batch(rows[i : i + BATCH])) for i in range(0, len(rows), BATCH)]
     values = np.concatenate([v for v, _ in parts]) if parts else np.zeros((0, 1), np.float32)
     features = np.concatenate([f for _, f in parts]) if parts else np.zeros((0, 1), np.float32)
     ids = tuple(manifest.ids[int(r)] for r in rows)
@@ -70,7 +70,7 @@ def embed_texts(tower: Tower, shelf: Shelf, texts: Sequence[str]) -> dict[str, F
     for i in range(0, len(unique), BATCH):
         chunk = unique[i : i + BATCH]
         samples = [part.modality.read(Source(text), part.options) for text in chunk]
-        values, _ = _encode(tower, part.modality.collate(samples, part.options))
+        values, _ = encode(tower, part.modality.collate(samples, part.options))
         vectors.update(zip(chunk, values, strict=True))
     return vectors
 
@@ -124,7 +124,7 @@ def load_space(folder: Path, manifest: Manifest) -> Space:
     return Space(facts["model"], vectors, table_of(manifest), texts, facts["score"])
 
 
-def _encode(tower: Tower, batch: Batch) -> tuple[Floats, Floats]:
+def encode(tower: Tower, batch: Batch) -> tuple[Floats, Floats]:
     """Return (B, E) unit vectors and (B, W) features, float32, in evaluation mode."""
     tower.eval()
     with torch.inference_mode():

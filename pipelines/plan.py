@@ -91,21 +91,29 @@ class Plan:
         return digest_of({"pipeline": self.resolved(), "version": workbench.__version__})
 
 
-def make_plan(pipeline: str | Path, overrides: Sequence[str] = ()) -> Plan:
+def make_plan(
+    pipeline: str | Path, overrides: Sequence[str] = (), *, base: Path | None = None
+) -> Plan:
     """Load a pipeline file, or a shipped recipe by name, and look up all it names.
+
+    Args:
+        pipeline: YAML file or recipe name.
+        overrides: "a.b=c" texts.
+        base: folder that paths in the file start from, when not its own.
 
     Raises:
         Refusal: whatever is wrong, with its place in the file.
     """
     path = find_pipeline(pipeline)
     config, document = load_pipeline(path, overrides)
-    parts = {key: _part(key, config, document, path.parent) for key in config.modalities}
+    base = base or path.parent
+    parts = {key: _part(key, config, document, base) for key in config.modalities}
     objective: ObjectiveEntry = registry.load("objectives", config.align.objective.name)
     options = validate(
         objective.options, config.align.objective.options, document, ("align", "objective")
     )
     tasks = _tasks(config, document)
-    return Plan(config, path.parent, parts, objective, options, tasks)
+    return Plan(config, base, parts, objective, options, tasks)
 
 
 def find_pipeline(name: str | Path) -> Path:

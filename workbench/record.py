@@ -38,17 +38,17 @@ class RunFolder:
     @contextmanager
     def writing(self, name: str, digest: str) -> Iterator[Path]:
         """Yield a temporary folder that becomes the stage when the block ends without an error."""
-        temporary = self.path / f".{name}.tmp"
+        final = self.stage(name)
+        temporary = final.with_name(f".{final.name}.tmp")
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         yield temporary
-        final = self.stage(name)
         write_json(temporary / "stage.json", {"digest": digest, "files": _digests(temporary)})
         sync_folder(temporary)
         if final.exists():
             shutil.rmtree(final)
         os.replace(temporary, final)
-        sync_folder(self.path)
+        sync_folder(final.parent)
 
     def update_record(self, change: Callable[[dict[str, Any]], None]) -> None:
         """Change `record.json` in one atomic step."""

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  torch's own name for it
 
 from modalities.dna.alphabet import HIDDEN
+from modalities.dna.entries import TinyOptions
 from modalities.dna.options import DnaOptions
 from modalities.layers import TransformerBlock, sincos
 from workbench.encoder import Encoder, Features, masked_mean
-from workbench.modality import Batch, Options, Weights
+from workbench.modality import Batch, Weights
 
 STRIDE = 4
 """Bases under one token, as many as masking hides together."""
@@ -23,22 +23,6 @@ STRIDE = 4
 
 POSITION_SCALE = 0.1
 """Keeps the position from drowning the bases: what matters may start anywhere."""
-
-
-class TinyOptions(Options):
-    """Schema of `encoder.options:` for kmer_bert_tiny.
-
-    Attributes:
-        width: W.
-        depth: transformer blocks.
-        heads: attention heads; divides width.
-        window: bases that one token sees, overlapping its neighbours'; even, 4 or more.
-    """
-
-    width: int = Field(default=64, ge=8, multiple_of=2)
-    depth: int = Field(default=2, ge=1)
-    heads: int = Field(default=4, ge=1)
-    window: int = Field(default=12, ge=4, multiple_of=2)
 
 
 class KmerBertTiny(Encoder):

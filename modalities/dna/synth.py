@@ -6,14 +6,15 @@ without stop codons of the invertebrate mitochondrial code) evolves along a fixe
     (((Anopheles gambiae, Anopheles stephensi), (Aedes aegypti, Culex pipiens)),
       (Ixodes ricinus, Dermacentor reticulatus))
 
-Every branch strikes silent-like third positions of codons, so two species differ at a known number
-of fixed sites spread over the whole barcode: see `BRANCHES`. A species is these sites and nothing
-else. The sequences are invented: they resemble no real mosquito or tick.
+Every branch substitutes a share of the sites (`BRANCHES`), spread over the whole barcode and the
+same for every individual: two species differ at 5 % (one genus) to 16 % of their sites. A species
+is these substitutions and nothing else. The sequences resemble no real mosquito or tick.
 
-What varies without meaning. Each individual is a window of its species' barcode that starts up to
-`SHIFT_BP` bases late and keeps `SHORTEST_BP` bases or more, so no column of an alignment is given
-and the composition moves with the window; it has mutations of its own, now and then unread bases
-(N), a gene region in lower case (masked by the sequencing software), line widths of 60 to 80.
+What varies without meaning. `LABILE` sites, the same in every species, hold any base in most
+individuals; 1 % of all sites mutate in each. What is read of an individual is a window that starts
+up to `SHIFT_BP` bases late and keeps `SHORTEST_BP` bases or more, so columns are not aligned and
+the composition moves with the window. Now and then a few bases are unread (N) or 60 are in lower
+case, and lines are 60 to 80 letters long. No window has a stop codon in its reading frame.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from modalities.dna.alphabet import Codes, decode
 from modalities.dna.findings import FINDINGS
@@ -30,20 +32,22 @@ from workbench.seeding import keyed_rng
 __all__ = ["ANCESTOR_BP", "BRANCHES", "FINDINGS", "lineage", "write"]
 
 ANCESTOR_BP = 658
-SHIFT_BP = 300
-SHORTEST_BP = 300
+SHIFT_BP = 358
+SHORTEST_BP = 240
 OWN_MUTATIONS = 0.01
+LABILE = 0.12
+MIXED = 0.7
 _THIRD = np.array([0.36, 0.10, 0.08, 0.46])
 """Frequencies of A, C, G, T at third positions: insect mitochondria are rich in A and T."""
 _STOPS = {(3, 0, 0), (3, 0, 2)}
 
 BRANCHES: dict[str, tuple[tuple[str, float], ...]] = {
-    "Anopheles gambiae": (("Culicidae", 0.05), ("Anopheles", 0.04), ("gambiae", 0.03)),
-    "Anopheles stephensi": (("Culicidae", 0.05), ("Anopheles", 0.04), ("stephensi", 0.03)),
-    "Aedes aegypti": (("Culicidae", 0.05), ("Culicinae", 0.03), ("aegypti", 0.05)),
-    "Culex pipiens": (("Culicidae", 0.05), ("Culicinae", 0.03), ("pipiens", 0.05)),
-    "Ixodes ricinus": (("Ixodidae", 0.06), ("ricinus", 0.07)),
-    "Dermacentor reticulatus": (("Ixodidae", 0.06), ("reticulatus", 0.07)),
+    "Anopheles gambiae": (("Culicidae", 0.035), ("Anopheles", 0.03), ("gambiae", 0.025)),
+    "Anopheles stephensi": (("Culicidae", 0.035), ("Anopheles", 0.03), ("stephensi", 0.025)),
+    "Aedes aegypti": (("Culicidae", 0.035), ("Culicinae", 0.025), ("aegypti", 0.04)),
+    "Culex pipiens": (("Culicidae", 0.035), ("Culicinae", 0.025), ("pipiens", 0.04)),
+    "Ixodes ricinus": (("Ixodidae", 0.04), ("ricinus", 0.05)),
+    "Dermacentor reticulatus": (("Ixodidae", 0.04), ("reticulatus", 0.05)),
 }
 """Branches from the ancestor to each species: name, share of sites it strikes."""
 
@@ -85,6 +89,13 @@ def _ancestor() -> Codes:
     return _mend_stops(codes)
 
 
+@lru_cache(maxsize=1)
+def _labile_sites() -> NDArray[np.int64]:
+    """Return the sites (S,) that differ between individuals of every species."""
+    rng = keyed_rng("dna", "labile")
+    return rng.choice(ANCESTOR_BP, size=round(LABILE * ANCESTOR_BP), replace=False)
+
+
 def _mend_stops(codes: Codes) -> Codes:
     """Turn TAA and TAG of the second reading frame into TTA and TTG, in place."""
     for i in range(1, len(codes) - 2, 3):
@@ -94,13 +105,17 @@ def _mend_stops(codes: Codes) -> Codes:
 
 
 def _individual(codes: Codes, rng: np.random.Generator) -> Codes:
-    """Return a mutated window of a species' barcode."""
+    """Return the window that was read of one individual's own barcode."""
+    codes = codes.copy()
+    labile = _labile_sites()
+    mixed = labile[rng.random(len(labile)) < MIXED]
+    codes[mixed] = rng.integers(0, 4, size=len(mixed))
+    struck = rng.random(len(codes)) < OWN_MUTATIONS
+    codes[struck] = (codes[struck] + rng.integers(1, 4, size=int(struck.sum()))) % 4
+    _mend_stops(codes)
     start = int(rng.integers(SHIFT_BP + 1))
     end = int(rng.integers(start + SHORTEST_BP, ANCESTOR_BP + 1))
-    window = codes[start:end].copy()
-    struck = rng.random(len(window)) < OWN_MUTATIONS
-    window[struck] = (window[struck] + rng.integers(1, 4, size=int(struck.sum()))) % 4
-    return window
+    return codes[start:end]
 
 
 def _weather(letters: str, rng: np.random.Generator) -> str:

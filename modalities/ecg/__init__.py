@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modalities.ecg.encoder_options import TinyOptions, Vit1dOptions
+from modalities.ecg.encoder_options import ResnetOptions, TinyOptions, Vit1dOptions
 from modalities.ecg.leads import ORDERS
 from modalities.ecg.options import ECGOptions
 from modalities.ecg.read import LIMIT_MV, peek_ecg, read_ecg
@@ -28,6 +28,11 @@ _ENCODERS: tuple[EncoderEntry[ECGOptions], ...] = (
     EncoderEntry(
         name="vit1d", builder="modalities.ecg.encoders:build_vit1d", options=Vit1dOptions,
         summary="ViT-B over time, depth 12, width 768, 5-sample patches, the size of MoRE's ECG tower",
+        weights=frozenset({"scratch", "local"}),
+    ),
+    EncoderEntry(
+        name="resnet1d", builder="modalities.ecg.resnet:build_resnet1d", options=ResnetOptions,
+        summary="resnet1d_wang of the PTB-XL benchmark, 128 channels, group norm in place of batch norm",
         weights=frozenset({"scratch", "local"}),
     ),
 )  # fmt: skip

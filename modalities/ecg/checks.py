@@ -43,7 +43,8 @@ def _breaks_einthoven(
     if measured[3:6].all():
         sums.append((centred[3] + centred[4] + centred[5], size[3:6].mean()))
     return any(
-        float(np.abs(rest - np.median(rest)).mean()) > max(_EINTHOVEN_FLOOR_MV, _EINTHOVEN_SHARE * float(scale))
+        float(np.abs(rest - np.median(rest)).mean())
+        > max(_EINTHOVEN_FLOOR_MV, _EINTHOVEN_SHARE * float(scale))
         for rest, scale in sums
     )
 

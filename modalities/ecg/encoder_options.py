@@ -33,3 +33,17 @@ class TinyOptions(Vit1dOptions):
     stem: int = Field(32, ge=4, description="channels of the first convolution")
     patch: int = Field(20, ge=1, description="samples per token")
     reach: int = Field(10, ge=0, description="samples the first convolution sees on either side")
+
+
+class ResnetOptions(Options):
+    """Sizes of the residual network; the defaults are those of resnet1d_wang."""
+
+    width: int = Field(128, ge=4)
+    stages: int = Field(3, ge=1, le=6)
+    groups: int = Field(8, ge=1)
+
+    @model_validator(mode="after")
+    def _groups_divide(self) -> ResnetOptions:
+        if self.width % self.groups:
+            raise ValueError(f"width {self.width} is not a multiple of {self.groups} groups")
+        return self

@@ -76,7 +76,9 @@ class Stem(nn.Module):
     def __init__(self, options: Vit1dOptions) -> None:
         super().__init__()
         reach = options.reach * 2 + options.patch
-        self.narrow = nn.Conv1d(12, options.stem, reach, stride=options.patch, padding=options.reach)
+        self.narrow = nn.Conv1d(
+            12, options.stem, reach, stride=options.patch, padding=options.reach
+        )
         self.norm = nn.LayerNorm(options.stem, eps=1e-6)
         self.wide = nn.Conv1d(options.stem, options.width, 5, padding=2)
 

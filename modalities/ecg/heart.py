@@ -35,7 +35,7 @@ def simulate(finding: str, rng: np.random.Generator) -> NDArray[np.float64]:
     """Return twelve leads, (12, 5000) mV at 500 Hz, showing a finding under random nuisance.
 
     Random everywhere: rate, phase, respiratory variation, amplitude (0.55 to 1.8), electrical axis, wave
-    widths and sizes, baseline wander, mains hum, muscle noise and the gain of each chest electrode.
+    widths and sizes, electrode offsets, baseline wander, mains hum, muscle noise, gain of each chest lead.
     """
     waves = _RHYTHMS[finding](rng)
     vector = _sum_of(waves) @ _axis(rng).T
@@ -129,7 +129,7 @@ class _Shape:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.pr_s = rng.uniform(0.13, 0.19)
-        self.p = np.array([0.6, 0.8, -0.1]) * rng.uniform(0.08, 0.16)
+        self.p = np.array([0.6, 0.8, -0.1]) * rng.uniform(0.12, 0.22)
         self.q = np.array([-0.15, -0.05, -0.35]) * rng.uniform(0.3, 1.2)
         self.r = np.array([0.75, 0.75, 0.25]) * rng.uniform(0.8, 1.3)
         self.s = np.array([-0.2, -0.25, 0.45]) * rng.uniform(0.3, 1.3)
@@ -204,20 +204,20 @@ def _fibrillation(rng: np.random.Generator) -> NDArray[np.float64]:
     time_s = np.arange(RATE_HZ * SECONDS) / RATE_HZ
     drift = np.sin(2 * np.pi * rng.uniform(0.1, 0.5) * time_s + rng.uniform(0, 6.28))
     phase = 2 * np.pi * rng.uniform(4.5, 8.0) * time_s + rng.uniform(0.5, 2.0) * drift
-    size = rng.uniform(0.05, 0.13) * (1 + 0.4 * np.sin(2 * np.pi * 0.3 * time_s))
+    size = rng.uniform(0.08, 0.18) * (1 + 0.4 * np.sin(2 * np.pi * 0.3 * time_s))
     return np.asarray((size * np.sin(phase))[:, None] * np.array([0.2, 0.7, -0.9]))
 
 
 def _nuisance(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return (5000, 8) mV of baseline wander, mains hum and muscle noise."""
+    """Return (5000, 8) mV of electrode offsets, baseline wander, mains hum and muscle noise."""
     time_s = np.arange(RATE_HZ * SECONDS)[:, None] / RATE_HZ
-    wander = np.zeros((len(time_s), 8))
+    wander = np.zeros((len(time_s), 8)) + rng.normal(0, 0.06, 8)
     for _ in range(2):
         phase = 2 * np.pi * rng.uniform(0.08, 0.4) * time_s + rng.uniform(0, 6.28)
-        wander += rng.normal(0, rng.uniform(0.02, 0.12), 8) * np.sin(phase)
+        wander += rng.normal(0, rng.uniform(0.03, 0.14), 8) * np.sin(phase)
     mains = 2 * np.pi * float(rng.choice([50, 60])) * time_s + rng.uniform(0, 6.28)
     hum = rng.uniform(0, 0.02) * rng.uniform(0.2, 1, 8) * np.sin(mains)
-    return np.asarray(wander + hum + rng.normal(0, rng.uniform(0.008, 0.03), wander.shape))
+    return np.asarray(wander + hum + rng.normal(0, rng.uniform(0.005, 0.02), wander.shape))
 
 
 def _twelve(eight: NDArray[np.float64]) -> NDArray[np.float64]:

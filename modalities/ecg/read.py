@@ -106,7 +106,10 @@ def _matrix(
 
 
 def _clean(
-    values: NDArray[np.float32], valid: NDArray[np.bool_], named: dict[str, Channel], options: ECGOptions
+    values: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    named: dict[str, Channel],
+    options: ECGOptions,
 ) -> tuple[Sample, list[str]]:
     """Flag, derive, remove the baseline, scale and order."""
     flags: list[str] = []

@@ -118,7 +118,9 @@ def write_finding(finding: str, rng: np.random.Generator, folder: Path) -> str:
     return f"{name}.hea"
 
 
-def write_record(folder: Path, name: str, stored: NDArray[np.int16], leads: tuple[str, ...] = LEADS) -> None:
+def write_record(
+    folder: Path, name: str, stored: NDArray[np.int16], leads: tuple[str, ...] = LEADS
+) -> None:
     """Write stored values (leads, T) at 1000 per mV and 500 Hz as WFDB format 16, with true checksums."""
     lines = [f"{name} {len(stored)} {RATE_HZ} {stored.shape[1]}"]
     for lead, values in zip(leads, stored, strict=True):

@@ -18,7 +18,9 @@ _INVISIBLE = re.compile(
     "[\u0000\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff]"
 )
 _CONTROL = re.compile(r"[\x01-\x08\x0b\x0e-\x1f\x7f-\x9f]")
-_RTF_GROUP = re.compile(r"\{\\(?:\*|fonttbl|colortbl|stylesheet|info|pict)[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
+_RTF_GROUP = re.compile(
+    r"\{\\(?:\*|fonttbl|colortbl|stylesheet|info|pict)[^{}]*(?:\{[^{}]*\}[^{}]*)*\}"
+)
 _RTF_PARAGRAPH = re.compile(r"\\(?:par|line|sect|page)\b ?")
 _RTF_HEX = re.compile(r"\\'([0-9a-fA-F]{2})")
 _RTF_WORD = re.compile(r"\\[a-zA-Z]{1,32}-?\d{0,10} ?|\\[^a-zA-Z0-9]|[{}]")

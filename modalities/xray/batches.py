@@ -61,7 +61,9 @@ def mask(batch: Batch, rng: np.random.Generator, ratio: float) -> Masked:
     hidden = torch.from_numpy(pixels).to(batch.values.device).expand(B, C, H, W)
     real = torch.ones_like(hidden) if batch.valid is None else batch.valid.expand(B, C, H, W)
     seen = (real & ~hidden).to(batch.values.dtype)
-    mean = (batch.values * seen).sum((2, 3), keepdim=True) / seen.sum((2, 3), keepdim=True).clamp_min(1)
+    mean = (batch.values * seen).sum((2, 3), keepdim=True) / seen.sum(
+        (2, 3), keepdim=True
+    ).clamp_min(1)
     covered = torch.where(hidden, mean, batch.values)
     return Masked(Batch(covered, batch.valid), batch.values, hidden & real)
 

@@ -32,7 +32,9 @@ def equalise(grey: Grey) -> Grey:
     ends = [(k // 2, (k - s % k) % k + -(-k // 2)) for s, k in zip(grey.shape, tile, strict=True)]
     bins = np.pad(levels.astype(np.int64), ends, mode="reflect") // (1 + _LEVELS // _BINS)
     result = _interpolate(bins, _maps(bins, tile), tile)
-    inside = result[ends[0][0] : ends[0][0] + grey.shape[0], ends[1][0] : ends[1][0] + grey.shape[1]]
+    inside = result[
+        ends[0][0] : ends[0][0] + grey.shape[0], ends[1][0] : ends[1][0] + grey.shape[1]
+    ]
     low, high = float(inside.min()), float(inside.max())
     return ((inside - low) / max(high - low, 1.0)).astype(np.float32)
 

@@ -54,7 +54,9 @@ class _Chest:
         picture -= lungs * (0.36 - 0.10 * self.vessels)
         half = heart * 0.73
         middle = 0.10 + 0.25 * (half - 0.3) + self.rng.uniform(-0.03, 0.03)
-        ellipse = ((x - middle) / half) ** 2 + ((y - self.dome.mean() + 0.30) / (0.22 + 0.45 * half)) ** 2
+        ellipse = ((x - middle) / half) ** 2 + (
+            (y - self.dome.mean() + 0.30) / (0.22 + 0.45 * half)
+        ) ** 2
         return np.maximum(picture, 0.70 * _soft(1 - ellipse, 0.15) + picture * 0.28)
 
 

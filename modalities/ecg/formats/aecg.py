@@ -72,7 +72,11 @@ def _rate(sequences: list[Any], name: str) -> float:
                 seconds *= _SECONDS.get(str(step.get("unit", "s")), float("nan"))
                 return checked_rate(round(1.0 / seconds, 6) if seconds else 0, name=name)
     raise BadInput(
-        "E-ECG-012", file=name, field="time sequence", found="no increment", expected="GLIST increment"
+        "E-ECG-012",
+        file=name,
+        field="time sequence",
+        found="no increment",
+        expected="GLIST increment",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import zlib
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,15 @@ def read_muse(root: Any, name: str, options: ECGOptions) -> Recording:
         rate = float("nan")
     rate_hz = checked_rate(rate, name=name, field="SampleBase")
     leads = list(anywhere(rhythm[0], "LeadData"))
-    return Recording("MUSE", tuple(_lead(lead, rate_hz, name, options) for lead in leads))
+    channels = tuple(_lead(lead, rate_hz, name, options) for lead in leads)
+    if all(_crc_agrees(lead) for lead in leads):
+        return Recording("MUSE", channels)
+    if options.strict:
+        raise BadInput(
+            "E-ECG-008", file=name, field="LeadDataCRC32", found="another checksum",
+            expected="that of the data",
+        )  # fmt: skip
+    return Recording("MUSE", channels, ("F-ECG-008 checksum",))
 
 
 def _lead(lead: Any, rate_hz: float, name: str, options: ECGOptions) -> Channel:
@@ -71,6 +80,13 @@ def _lead(lead: Any, rate_hz: float, name: str, options: ECGOptions) -> Channel:
     unit = text_of(lead, "LeadAmplitudeUnits").upper()
     factor = millivolts_per(_UNITS.get(unit, unit), name=name, field=f"{field} unit")
     return Channel(label, stored.astype(np.float64) * (step * factor), rate_hz)
+
+
+def _crc_agrees(lead: Any) -> bool:
+    """Whether a lead's bytes have the CRC-32 that the file gives for them, if it gives one."""
+    declared = text_of(lead, "LeadDataCRC32")
+    data = base64.b64decode("".join(text_of(lead, "WaveFormData").split()))
+    return not declared.isdigit() or int(declared) == zlib.crc32(data)
 
 
 def decode_int16(coded: str, *, name: str, field: str) -> NDArray[np.int16]:

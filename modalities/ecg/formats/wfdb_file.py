@@ -19,7 +19,15 @@ from modalities.ecg.recording import Channel, Recording, check_size, is_voltage,
 from workbench.errors import BadInput
 from workbench.paths import resolve_inside
 
-_SENTINEL = {16: -32768, 212: -2048, 24: -8388608, 32: -2147483648, 61: -32768, 80: -128, 160: -32768}
+_SENTINEL = {
+    16: -32768,
+    212: -2048,
+    24: -8388608,
+    32: -2147483648,
+    61: -32768,
+    80: -128,
+    160: -32768,
+}
 _RANGE = {16: (-32767, 32767), 61: (-32767, 32767), 212: (-2047, 2047)}
 _DEFAULT_GAIN = 200.0
 
@@ -41,7 +49,9 @@ def read_wfdb(path: Path, name: str, options: ECGOptions) -> Recording:
         stored = _stored(signals, files[file], header, name)
         flags += _verify(signals, stored, name, options.strict)
         for signal, values in zip(signals, stored, strict=True):
-            channel, assumed = _physical(signal, values, header.rate_hz, name=name, strict=options.strict)
+            channel, assumed = _physical(
+                signal, values, header.rate_hz, name=name, strict=options.strict
+            )
             flags += assumed
             if channel is not None:
                 channels.append(channel)
@@ -92,7 +102,11 @@ def _check_length(signals: list[Signal], file: Path, samples: int | None, name: 
     fmt, per_frame = signals[0].fmt, sum(signal.per_frame for signal in signals)
     if any(signal.fmt != fmt or signal.offset != signals[0].offset for signal in signals):
         raise BadInput(
-            "E-ECG-001", file=name, field="signal format", found="several in one file", expected="one"
+            "E-ECG-001",
+            file=name,
+            field="signal format",
+            found="several in one file",
+            expected="one",
         )
     bits = {16: 16, 212: 12, 80: 8, 160: 16, 61: 16, 24: 24, 32: 32}.get(fmt)
     if samples is None or bits is None:
@@ -105,9 +119,7 @@ def _check_length(signals: list[Signal], file: Path, samples: int | None, name: 
         )  # fmt: skip
 
 
-def _stored(
-    signals: list[Signal], file: Path, header: Header, name: str
-) -> list[NDArray[Any]]:
+def _stored(signals: list[Signal], file: Path, header: Header, name: str) -> list[NDArray[Any]]:
     """Return the stored integers of each signal of one file."""
     first = signals[0]
     plain = all(signal.per_frame == 1 and signal.skew == 0 for signal in signals)
@@ -169,7 +181,10 @@ def _verify(
     wrong = [
         signal.name
         for signal, values in zip(signals, stored, strict=True)
-        if (signal.checksum is not None and (int(values.sum(dtype=np.int64)) - signal.checksum) % 65536)
+        if (
+            signal.checksum is not None
+            and (int(values.sum(dtype=np.int64)) - signal.checksum) % 65536
+        )
         or (signal.initial is not None and len(values) and int(values[0]) != signal.initial)
     ]
     if wrong and strict:

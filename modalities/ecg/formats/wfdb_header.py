@@ -20,7 +20,9 @@ _RECORD = re.compile(
     r"^(?P<name>[^\s/]+)(?:/(?P<segments>\d+))?[ \t]+(?P<leads>\d+)"
     r"(?:[ \t]+(?P<rate>[^\s/(]+)\S*(?:[ \t]+(?P<samples>\d+)(?:[ \t]+(?P<clock>\S.*))?)?)?[ \t]*$"
 )
-_CLOCK = re.compile(r"^\d{1,2}(:\d{1,2}){0,2}(\.\d+)?([ \t]+\d{1,2}[/-](\d{1,2}|[A-Za-z]{3})[/-]\d{4})?$")
+_CLOCK = re.compile(
+    r"^\d{1,2}(:\d{1,2}){0,2}(\.\d+)?([ \t]+\d{1,2}[/-](\d{1,2}|[A-Za-z]{3})[/-]\d{4})?$"
+)
 _HEADER_LIMIT = 1 << 20
 
 

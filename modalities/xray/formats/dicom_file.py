@@ -61,9 +61,7 @@ def peek_dicom(path: Path, name: str, options: XrayOptions) -> None:
 def _frame(count: int, name: str, options: XrayOptions) -> int:
     """Return the index of the frame to use (D22)."""
     if options.frame is None and count > 1:
-        raise bad(
-            22, name, "NumberOfFrames (0028,0008)", count, "1", "Set `frame:` to choose one."
-        )
+        raise bad(22, name, "NumberOfFrames (0028,0008)", count, "1", "Set `frame:` to choose one.")
     if (options.frame or 0) >= count:
         raise bad(22, name, "NumberOfFrames (0028,0008)", count, f"more than {options.frame}")
     return options.frame or 0

@@ -126,9 +126,7 @@ def _pixels(image: Image.Image, flags: list[str]) -> NDArray[Any]:
     return stored[..., 0] if stored.ndim == 3 and stored.shape[2] == 1 else stored
 
 
-def _to_grey(
-    stored: NDArray[Any], name: str, options: XrayOptions, flags: list[str]
-) -> Grey:
+def _to_grey(stored: NDArray[Any], name: str, options: XrayOptions, flags: list[str]) -> Grey:
     """Return grey in 0..1 of any depth."""
     if stored.dtype.itemsize == 1:
         eight = stored.astype(np.float32)

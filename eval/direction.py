@@ -1,0 +1,161 @@
+"""One direction of a retrieval: ranks, metric rows, per-query predictions and examples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eval.gallery import Gallery, also_in_gallery, build, excluded
+from eval.ranking import Problem, rank
+from eval.relations import Keys, row_keys
+from eval.retrieval import RetrievalOptions
+from eval.retrieval_rows import PER_QUERY, Outcomes, add_rows, outcomes_of
+from eval.rows import config_digest, resampler, sheet
+from eval.scores import score
+from eval.selection import Selection, select
+from eval.space import Space
+from eval.task import Context, Metric, Result
+from eval.ties import Ints
+
+NO_KEY = "nothing to relate by"
+NO_POSITIVE = "no positive"
+EXAMPLES = 12
+NEIGHBOURS = 5
+
+
+@dataclass(frozen=True)
+class Searched:
+    """The queries of one direction with everything measured on them."""
+
+    queries: Selection
+    gallery: Gallery
+    positives: Sequence[Ints]
+    outcomes: Outcomes
+    novel: NDArray[np.bool_]
+
+
+def search(space: Space, options: RetrievalOptions, context: Context) -> Result:
+    """Rank the gallery for every query of one direction."""
+    found = _search(space, options)
+    shared = {
+        "task": "retrieval", "query": options.query, "gallery": options.gallery,
+        "relation": options.relation, "split": options.split, "model": space.model,
+        "score": space.score, "rank": options.columns()[-1] if options.ranks else None,
+        "gallery_size": len(found.gallery), "gallery_size_raw": found.gallery.raw_size,
+        "config_digest": config_digest(options, context), "n_excluded": found.queries.excluded,
+        "flags": _gallery_flags(space, options),
+    }  # fmt: skip
+    pools = [(None, np.ones(len(found.queries), dtype=bool))]
+    if found.novel.size and (~found.novel).any():
+        pools = [("all", pools[0][1]), ("novel", found.novel)]
+    rows: list[Metric] = []
+    for pool, mask in pools:
+        groups = tuple(found.queries.groups[i] for i in np.flatnonzero(mask))
+        page = sheet(resampler(groups, context), **shared, pool=pool)
+        add_rows(page, found.outcomes.where(mask), options)
+        rows += page.rows
+    return Result(rows, _predictions(found, options), {"neighbours": _examples(found, options)})
+
+
+def _search(space: Space, options: RetrievalOptions) -> Searched:
+    """Choose queries and gallery, relate them, and rank."""
+    keys = row_keys(space.rows, options.relation, options.columns(), options.match)
+    queries = select(space, options.query, options.split, lambda row: None if keys[row] else NO_KEY)
+    chosen = select(space, options.gallery, options.gallery_split or options.split)
+    gallery = build(space.vectors[options.gallery], chosen, space.rows, options.merge)
+    positives, hidden = _related(gallery, queries, keys, options)
+    if options.no_positive == "exclude":
+        bare = {i: NO_POSITIVE for i, found in enumerate(positives) if len(found) == 0}
+        keep = [i for i in range(len(queries)) if i not in bare]
+        queries = queries.without(bare)
+        positives, hidden = [positives[i] for i in keep], [hidden[i] for i in keep]
+    rule = score(space.score)
+    values = space.vectors[options.query].values[queries.items]
+    problem = Problem(
+        rule, rule.prepare(values), rule.prepare(gallery.values), positives, hidden,
+        top=max(10, *options.k),
+    )  # fmt: skip
+    outcomes = outcomes_of(rank(problem), len(queries), options, problem.top)
+    novel = ~also_in_gallery(gallery, queries, space.vectors[options.query])
+    return Searched(queries, gallery, positives, outcomes, novel)
+
+
+def _related(
+    gallery: Gallery, queries: Selection, keys: Keys, options: RetrievalOptions
+) -> tuple[list[Ints], list[Ints]]:
+    """Return each query's positives and the entries it must not see."""
+    hidden = excluded(gallery, queries, options.exclusion())
+    index = gallery.index(keys)
+    found = [index.find(tuple(keys[row])) for row in queries.rows]
+    positives = [
+        np.setdiff1d(mine, gone, assume_unique=True) if len(gone) else mine
+        for mine, gone in zip(found, hidden, strict=True)
+    ]
+    return positives, hidden
+
+
+def _gallery_flags(space: Space, options: RetrievalOptions) -> tuple[str, ...]:
+    """Say whether the gallery holds training items, and where it is another split's."""
+    split = options.gallery_split or options.split
+    flags = () if split == options.split else (f"gallery split: {split}",)
+    return (*flags, "gallery holds training items") if split == "train" else flags
+
+
+def _predictions(found: Searched, options: RetrievalOptions) -> dict[str, list[Any]]:
+    """Return one line per query, enough to compute every metric again."""
+    queries, outcomes = found.queries, found.outcomes
+    named = [[found.gallery.name(e) for e in line if e >= 0] for line in outcomes.best]
+    scores = [[float(v) for v in line if np.isfinite(v)] for line in outcomes.scores]
+    columns: dict[str, Sequence[Any]] = {
+        "n_positive": [len(p) for p in found.positives],
+        "novel": [bool(value) for value in found.novel],
+        "top_ids": named,
+        "top_scores": scores,
+    }
+    for name in PER_QUERY:
+        columns[name] = [_whole(value) for value in outcomes.first[name]]
+    for name, values in outcomes.metrics.items():
+        columns[_column(*name)] = [float(v) if np.isfinite(v) else None for v in values]
+    table = queries.table(columns)
+    size = len(table["id"])
+    front = {"id": table.pop("id"), "query": [options.query] * size}
+    return {**front, "gallery": [options.gallery] * size, **table}
+
+
+def _column(metric: str, k: int | None) -> str:
+    return metric if k is None else f"{metric}@{k}"
+
+
+def _whole(value: float) -> int | None:
+    return int(value) if np.isfinite(value) else None
+
+
+def _examples(found: Searched, options: RetrievalOptions) -> list[dict[str, Any]]:
+    """Return up to 12 searches: half the clearest hits spread over groups, half the worst misses."""
+    rank_of = found.outcomes.metrics.get(("first_rank", None), np.zeros(0))
+    order = np.argsort(-np.nan_to_num(rank_of, nan=np.inf), kind="stable")
+    misses = [int(i) for i in order if not rank_of[i] <= 1][: EXAMPLES // 2]
+    hits = [int(i) for i in order[::-1] if rank_of[i] <= 1]
+    step = max(1, len(hits) // (EXAMPLES - len(misses)))
+    chosen = [*hits[::step][: EXAMPLES - len(misses)], *misses]
+    return [_example(found, options, query) for query in chosen]
+
+
+def _example(found: Searched, options: RetrievalOptions, query: int) -> dict[str, Any]:
+    right = frozenset(int(entry) for entry in found.positives[query])
+    pairs = zip(found.outcomes.best[query], found.outcomes.scores[query], strict=True)
+    items = [
+        {"id": found.gallery.name(int(e)), "score": float(s), "relevant": int(e) in right}
+        for e, s in pairs
+        if e >= 0
+    ]
+    return {
+        "query": found.queries.ids[query],
+        "query_modality": options.query,
+        "gallery_modality": options.gallery,
+        "items": items[:NEIGHBOURS],
+    }

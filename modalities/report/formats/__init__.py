@@ -1,0 +1,1 @@
+"""The file formats a report may come in, one file each."""

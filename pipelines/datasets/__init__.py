@@ -1,0 +1,1 @@
+"""Dataset adapters: a dataset's own layout in, one manifest table out."""
