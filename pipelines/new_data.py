@@ -25,8 +25,8 @@ def embed_manifest(run: Path, manifest: Path, out: Path) -> str:
     from pipelines import decode, rows
     from pipelines.api import open as open_run
     from pipelines.batch import shelf
-    from pipelines.embed import Model, embed_model, save_space
     from pipelines.controls import plan_score
+    from pipelines.embed import Model, embed_model, save_space
     from workbench.manifest import read_manifest
     from workbench.record import write_json
 

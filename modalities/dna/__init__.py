@@ -28,7 +28,7 @@ class Dna(Modality[DnaOptions]):
         low=0, high=4, cell="either",
     )  # fmt: skip
     options = DnaOptions
-    encoders: dict[str, EncoderEntry[DnaOptions]] = ENTRIES  # noqa: RUF012  read, never changed
+    encoders: dict[str, EncoderEntry[DnaOptions]] = ENTRIES
     findings = synth.FINDINGS
 
     def read(self, source: Source, options: DnaOptions) -> Sample:

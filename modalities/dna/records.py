@@ -84,10 +84,9 @@ def _index(
     """Return the records of a file by each of their names; None where they are too many to keep."""
     del stamp
     index: dict[str, tuple[Record, ...]] = {}
-    letters = count = 0
-    for record in _records(text, options):
+    letters = 0
+    for count, record in enumerate(_records(text, options), start=1):
         letters += len(record.letters)
-        count += 1
         if letters > CACHED_LETTERS or count > CACHED_RECORDS:
             return None
         for name in record.names:

@@ -51,7 +51,7 @@ def find_sections(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     hits = list(_HEADING.finditer(text))
     spans = [("", 0, hits[0].start() if hits else len(text))]
-    for hit, following in zip(hits, [*hits[1:], None], strict=True):
+    for hit, following in zip(hits, [*hits[1:], None], strict=False):
         end = following.start() if following else len(text)
         spans.append((_NAMES[(hit[1] or hit[2]).lower()], hit.end(), end))
     for section, start, end in spans:

@@ -7,7 +7,7 @@ is the patient's left; y down):
 - cardiomegaly: the same with a heart of ratio 0.58-0.72.
 - pleural effusion: fluid in one lung's base, its upper border a meniscus that climbs the wall.
 - pneumothorax: one lung shrunk towards its hilum; a dark rim without vessels and a thin white line.
-- lung nodule: one round shadow, 5-9 % of the chest's half width in radius, anywhere in a lung.
+- lung nodule: one round shadow, 9-15 % of the chest's half width in radius, anywhere in a lung.
 
 Side, place and extent vary, as do what carries no meaning: position, size and turn of the patient,
 breath (height of the domes), ribs, vessels, exposure, gamma, noise, MONOCHROME1, rescale, window.
@@ -137,9 +137,9 @@ def _nodule(chest: _Chest, picture: Field, rng: np.random.Generator) -> Field:
     sides = chest.lungs[int(rng.integers(2))]
     places = np.argwhere(sides > 0.9)
     row, column = places[int(rng.integers(len(places)))]
-    radius = rng.uniform(0.07, 0.12)
+    radius = rng.uniform(0.09, 0.15)
     distance = np.hypot(chest.x - chest.x[row, column], chest.y - chest.y[row, column])
-    return picture + _soft(radius - distance, 0.02) * rng.uniform(0.26, 0.38)
+    return picture + _soft(radius - distance, 0.02) * rng.uniform(0.34, 0.46)
 
 
 _PLANTS = {

@@ -23,14 +23,14 @@ _NUMBER = re.compile(r"(\d+)(?!.*\d)")
 
 
 class ClassFolderOptions(Options):
-    """How files become rows.
+    r"""How files become rows.
 
     Attributes:
         column: name of the column that holds the paths: the modality they are for.
         label: name of the label column.
         suffixes: files that count, by the end of their name.
         group_regex: pattern searched in the file name; its first group (or all of it) is the
-            patient: `CLASS-(\\d+)-` style names of OCT2017 need `^[A-Z]+-(\\d+)-`.
+            patient; OCT2017 names need `^[A-Z]+-(\d+)-`.
         group_block: instead, files of a class whose last number lies in one block of this many
             are one group (0 = off): for sets whose numbers run volume by volume.
         split: `folders` uses the split folders, `groups` deals groups anew, `auto` uses folders

@@ -1,0 +1,1 @@
+"""One reader per barcode format, each a stream of records."""

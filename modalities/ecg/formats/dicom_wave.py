@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import struct
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.errors import InvalidDicomError
 
 from modalities.ecg.leads import lead_named
 from modalities.ecg.options import ECGOptions
@@ -30,6 +32,11 @@ _STORED = {
 }
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
+# what pydicom raises for damaged elements; InvalidDicomError is none of the built-in kinds
+_DAMAGE = (
+    InvalidDicomError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError,
+    NotImplementedError, OverflowError, RecursionError, struct.error,
+)  # fmt: skip
 
 
 def read_dicom_wave(path: Path, name: str, options: ECGOptions) -> Recording:
@@ -38,19 +45,46 @@ def read_dicom_wave(path: Path, name: str, options: ECGOptions) -> Recording:
     Raises:
         BadInput: truncated data (E-ECG-023), no waveform, or a channel without unit (E-ECG-024).
     """
-    dataset = _open(path, name)
+    import pydicom
+
+    try:  # pydicom converts elements when they are first used, so damage shows anywhere below
+        _refuse_syntax(path, name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _recording(pydicom.dcmread(str(path)), name, options)
+    except _DAMAGE as cause:
+        raise BadInput(
+            "E-ECG-023", file=name, field="DICOM elements",
+            found=f"damaged data ({type(cause).__name__})", expected="a complete DICOM file",
+        ) from None  # fmt: skip
+
+
+def _refuse_syntax(path: Path, name: str) -> None:
+    """Refuse the two transfer syntaxes that pydicom would inflate whole or swap."""
+    import pydicom
+
+    syntax = str(pydicom.filereader.read_file_meta_info(str(path)).get("TransferSyntaxUID", ""))
+    if syntax in (_DEFLATED, _BIG_ENDIAN):
+        raise BadInput(
+            "E-ECG-024", file=name, field="TransferSyntaxUID", found=syntax,
+            expected="little endian, not deflated",
+        )  # fmt: skip
+
+
+def _recording(dataset: Any, name: str, options: ECGOptions) -> Recording:
+    """Choose the group and bring its channels to millivolts."""
     groups = list(dataset.get("WaveformSequence") or [])
     if not groups:
         raise BadInput(
             "E-ECG-024", file=name, field="WaveformSequence",
-            found=f"none in SOP class {dataset.get('SOPClassUID', 'unknown')}",
+            found=f"none in SOP class {_uid(dataset.get('SOPClassUID'))}",
             expected="an ECG waveform object",
         )  # fmt: skip
     original = [g for g in groups if str(g.get("WaveformOriginality", "ORIGINAL")) != "DERIVED"]
     group = max(original or groups, key=lambda g: int(g.get("NumberOfWaveformSamples") or 0))
     flags = [] if original else ["F-ECG-024 derived-group"]
     rate_hz = checked_rate(group.get("SamplingFrequency"), name=name, field="SamplingFrequency")
-    stored = _stored(group, dataset, name, options)
+    stored = _stored(group, name, options)
     definitions = list(group.get("ChannelDefinitionSequence") or [])
     if len(definitions) != len(stored):
         raise BadInput(
@@ -65,34 +99,13 @@ def read_dicom_wave(path: Path, name: str, options: ECGOptions) -> Recording:
     return Recording("DICOM", tuple(channels), tuple(dict.fromkeys(flags)))
 
 
-def _open(path: Path, name: str) -> Any:
-    """Parse the file; a damaged element is a refusal, never a guess."""
-    import pydicom
-    from pydicom.errors import BytesLengthException, InvalidDicomError
-
-    try:
-        meta = pydicom.filereader.read_file_meta_info(str(path))
-        syntax = str(meta.get("TransferSyntaxUID", ""))
-        if syntax in (_DEFLATED, _BIG_ENDIAN):
-            raise BadInput(
-                "E-ECG-024", file=name, field="TransferSyntaxUID", found=syntax,
-                expected="little endian, not deflated",
-            )  # fmt: skip
-        dataset = pydicom.dcmread(str(path), defer_size=None)
-        for _ in dataset.get("WaveformSequence") or []:
-            pass
-    except (
-        InvalidDicomError, BytesLengthException, OSError, EOFError, ValueError, KeyError, TypeError,
-        AttributeError, NotImplementedError, struct.error, RecursionError, IndexError,
-    ) as cause:  # fmt: skip
-        raise BadInput(
-            "E-ECG-023", file=name, field="DICOM elements",
-            found=f"damaged data ({type(cause).__name__})", expected="a complete DICOM file",
-        ) from None  # fmt: skip
-    return dataset
+def _uid(value: object) -> str:
+    """Return a UID that is one, so that a damaged field cannot print anything else."""
+    text = str(value)
+    return text if set(text) <= set("0123456789.") else "unknown"
 
 
-def _stored(group: Any, dataset: Any, name: str, options: ECGOptions) -> NDArray[Any]:
+def _stored(group: Any, name: str, options: ECGOptions) -> NDArray[Any]:
     """Return the stored numbers, (channels, samples), after comparing sizes."""
     channels = int(group.get("NumberOfWaveformChannels") or 0)
     samples = int(group.get("NumberOfWaveformSamples") or 0)
