@@ -25,13 +25,14 @@ def resolve_inside(name: str, root: Path | None, *, allow_absolute: bool = True)
     """
     _refuse_foreign(name, allow_absolute)
     base = Path(os.path.realpath(root)) if root is not None else None
-    real = Path(os.path.realpath((base / name) if base is not None else Path(name).expanduser()))
+    given = (base / name) if base is not None else Path(name).expanduser()
+    real = Path(os.path.realpath(given))
     if base is not None and os.path.commonpath([base, real]) != str(base):
         raise BadInput(
             "E-MAN-015", file=name, field="path", found="a place outside the data root",
             expected="a path inside the data root", fix="Move the file or set manifest.root.",
         )  # fmt: skip
-    _refuse_unreadable(name, real)
+    _refuse_unreadable(name, real, linked=given.is_symlink())
     return real
 
 
@@ -51,10 +52,10 @@ def _refuse_foreign(name: str, allow_absolute: bool) -> None:
         )
 
 
-def _refuse_unreadable(name: str, real: Path) -> None:
+def _refuse_unreadable(name: str, real: Path, *, linked: bool) -> None:
     """Refuse what is missing, empty or not permitted, each with its own words."""
     if not real.exists():
-        found = "a broken link" if os.path.islink(real) else "no such file"
+        found = "a broken link" if linked else "no such file"
     elif real.is_file() and real.stat().st_size == 0:
         found = "0 bytes"
     elif not os.access(real, os.R_OK):

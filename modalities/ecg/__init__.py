@@ -72,6 +72,7 @@ class Ecg(Modality[ECGOptions]):
         return {
             "rate_hz": options.rate_hz,
             "seconds": options.seconds,
+            "start_s": options.start_s,
             "leads": list(ORDERS[options.lead_order]),
             "unit": "mV",
             "baseline": options.baseline,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,60 @@ class TinyOptions(Options):
     heads: int = Field(default=4, gt=0)
 
 
+class OctCubeOptions(Options):
+    """Size of `octcube_vit`; the defaults are the published ViT-L.
+
+    Attributes:
+        width: feature width.
+        depth: transformer blocks.
+        heads: attention heads.
+        spatial_grid: grid of the stored spatial positions (32 x 32 in the published file),
+            interpolated to the input.
+        temporal_grid: number of stored temporal positions.
+        temporal: how they reach another number: `interpolate`, or `crop` to the middle ones.
+        final_residual: False reproduces the published checkpoint, whose features are the last MLP's
+            output without the residual; a model trained from scratch keeps it.
+    """
+
+    width: int = Field(default=1024, gt=0)
+    depth: int = Field(default=24, gt=0)
+    heads: int = Field(default=16, gt=0)
+    spatial_grid: tuple[int, int] = (32, 32)
+    temporal_grid: int = Field(default=20, gt=0)
+    temporal: Literal["interpolate", "crop"] = "interpolate"
+    final_residual: bool = False
+
+
+class MonaiVitOptions(Options):
+    """Size of `monai_vit3d`; the defaults are ViT-B.
+
+    Attributes:
+        width: feature width.
+        depth: transformer blocks.
+        heads: attention heads.
+    """
+
+    width: int = Field(default=768, gt=0)
+    depth: int = Field(default=12, gt=0)
+    heads: int = Field(default=12, gt=0)
+
+
+class SwinOptions(Options):
+    """Size of `monai_swin_unetr`; the defaults are those of the published SwinUNETR.
+
+    Attributes:
+        width: feature width of the first stage; the bottleneck has 16 times as many.
+        depths: blocks of the four stages.
+        heads: attention heads of the four stages.
+        checkpointing: recompute activations in training to save memory.
+    """
+
+    width: int = Field(default=48, gt=0)
+    depths: tuple[int, int, int, int] = (2, 2, 2, 2)
+    heads: tuple[int, int, int, int] = (3, 6, 12, 24)
+    checkpointing: bool = False
+
+
 _ENTRIES: tuple[EncoderEntry[Any], ...] = (
     EncoderEntry(
         name="vit3d_tiny",
@@ -31,6 +85,28 @@ _ENTRIES: tuple[EncoderEntry[Any], ...] = (
         summary="convolutional stem and 2 transformer blocks over 3 x 16 x 16 cubes; from scratch",
         options=TinyOptions,
         data="none: trained from scratch",
+    ),
+    EncoderEntry(
+        name="octcube_vit",
+        builder="modalities.oct.octcube:build_octcube",
+        summary="OCTCube's 3-D ViT-L over 3 x 16 x 16 cubes (ZucksLiu/OCTCubeM), 304 M parameters",
+        options=OctCubeOptions,
+        weights=frozenset({"scratch", "local"}),
+        data="OCTCube.pth: 26,685 Spectralis volumes of one hospital, 1.62 M B-scans (its README)",
+    ),
+    EncoderEntry(
+        name="monai_vit3d",
+        builder="modalities.oct.monai_encoders:build_vit",
+        summary="MONAI ViT over 3 x 16 x 16 cubes, ViT-B size",
+        options=MonaiVitOptions,
+        weights=frozenset({"scratch", "local"}),
+    ),
+    EncoderEntry(
+        name="monai_swin_unetr",
+        builder="modalities.oct.monai_encoders:build_swin",
+        summary="encoder of MONAI's SwinUNETR, tokens from its bottleneck",
+        options=SwinOptions,
+        weights=frozenset({"scratch", "local"}),
     ),
 )
 

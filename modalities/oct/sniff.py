@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from pathlib import Path
-from typing import NoReturn
 
 from workbench.errors import BadInput
 
@@ -42,7 +42,7 @@ def sniff(path: Path, name: str) -> str:
     _refuse_vendor(path, name, head)
     if head[:2] in (b"\x02\x00", b"\x08\x00") or path.suffix.lower() in (".dcm", ".dicom"):
         return "dicom"
-    _refuse(name, f"unknown content ({head[:4].hex()})")
+    raise _unread(name, f"unknown content ({head[:4].hex()})")
 
 
 def _inflated_head(head: bytes) -> bytes:
@@ -62,35 +62,32 @@ def _is_nifti(head: bytes) -> bool:
 
 def _refuse_vendor(path: Path, name: str, head: bytes) -> None:
     """Name the vendor formats that are known and not read."""
+    suffix = path.suffix.lower()
     if head.startswith(b"FOCT"):
-        _refuse(
-            name, f"Topcon {head[4:7].decode('ascii', 'replace')}",
-            "Export DICOM or images from the device software.",
-        )  # fmt: skip
-    if head.startswith(b"\x89HDF") or head.startswith(b"MATLAB 7.3"):
-        _refuse(name, "HDF5 or MATLAB v7.3", "Save as MATLAB v7 or .npy.")
-    if path.suffix.lower() == ".vol":
-        _refuse(name, f"no Heidelberg header ({head[:4].hex()})", "Expected HSF- or ep-.")
-    if path.suffix.lower() in (".img", ".raw"):
-        _refuse_raw(path, name)
+        kind = "fda" if head[4:7] == b"FDA" else "fds"
+        raise _unread(name, f"Topcon .{kind}", "Export DICOM from the device software.")
+    if head.startswith((b"\x89HDF", b"MATLAB 7.3")):
+        raise _unread(name, "HDF5 or MATLAB v7.3", "Save as MATLAB v7 or .npy.")
+    if suffix == ".vol":
+        raise _unread(name, f"no Heidelberg header ({head[:4].hex()})", "Export the .vol again.")
+    if suffix in (".img", ".raw"):
+        raise _raw(path, name)
 
 
-def _refuse_raw(path: Path, name: str) -> NoReturn:
+def _raw(path: Path, name: str) -> BadInput:
     """Refuse raw cubes, which say nothing of their shape; name a size that cannot be right."""
     size = path.stat().st_size
-    found = _RAW_SIZE.search(path.name)
-    found_size = f"{size} bytes without header"
-    if found:
-        product = 1
-        for number in found.groups(default="1"):
-            product *= int(number)
-        if size % product:
-            found_size += f", not a multiple of {found.group(0)}"
-    raise BadInput(
-        "E-OCT-015", file=name, field="raw cube", found=found_size,
+    found = f"{size} bytes without header"
+    named = _RAW_SIZE.search(path.name)
+    if named:
+        product = math.prod(int(number) for number in named.groups(default="1"))
+        if product == 0 or size % product:
+            found += f", not a multiple of {named.group(0)}"
+    return BadInput(
+        "E-OCT-015", file=name, field="raw cube", found=found,
         expected="a format that states its shape", fix="Export DICOM, or save the cube as .npy.",
     )  # fmt: skip
 
 
-def _refuse(name: str, found: str, fix: str = "") -> NoReturn:
-    raise BadInput("E-OCT-001", file=name, field="format", found=found, expected=_KNOWN, fix=fix)
+def _unread(name: str, found: str, fix: str = "") -> BadInput:
+    return BadInput("E-OCT-001", file=name, field="format", found=found, expected=_KNOWN, fix=fix)

@@ -93,7 +93,7 @@ def polarity(sentence: str, finding: str) -> Polarity | None:
     found = {_mention(text, hit.start(), hit.end()) for hit in mention.finditer(text)}
     for answer in ("affirmed", "uncertain", "negated"):
         if answer in found:
-            return answer  # type: ignore[return-value]
+            return answer
     return None
 
 

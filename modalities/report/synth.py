@@ -1,9 +1,9 @@
 """Writes synthetic reports, composed of sentences that state one finding and deny the others.
 
-Planted: one or two statements of the finding under FINDINGS, a third of the time one under
-IMPRESSION. Nuisance: denials of every other finding in the same words, INDICATION that asks for
-any finding whatever, sentences about bones, tubes and technique, the order of all of them, four
-styles of heading, upper case, and the patient's age.
+Planted: one statement of the finding under FINDINGS. Nuisance: one denial of every other finding in
+the same words, so that only the negations tell which is which; a third of the time any one of these
+sentences again under IMPRESSION; an INDICATION that asks for any finding whatever; sentences about
+bones, tubes and technique; the order of all of them; four styles of heading, one in upper case.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def compose(
     """Return the sections of a report that says all of these sentences in random order.
 
     Args:
-        stated: sentences that hold; one of them may be repeated as the impression.
-        denied: sentences that rule something out.
+        stated: sentences that hold.
+        denied: sentences that rule something out; any sentence may be repeated as the impression.
         rng: source of order, fillers and wording.
         suspected: finding that the indication asks about; "" asks about nothing.
         distractors: sentences that say nothing about any finding; up to three are mixed in.
@@ -55,8 +55,8 @@ def compose(
     said = [*stated, *denied, *fillers]
     complaint = str(rng.choice(_COMPLAINTS))
     impression = [str(rng.choice(_CLOSING))]
-    if len(stated) and rng.random() < 1 / 3:
-        impression.insert(0, str(rng.choice(list(stated))))
+    if len(stated) + len(denied) and rng.random() < 1 / 3:
+        impression.insert(0, str(rng.choice([*stated, *denied])))
     return {
         "indication": f"{complaint}, rule out {suspected}." if suspected else f"{complaint}.",
         "comparison": str(rng.choice(_COMPARED)),
@@ -82,10 +82,10 @@ def report_text(finding: str, rng: np.random.Generator) -> str:
     """Return a whole synthetic report that states one finding and denies the others."""
     others = [item for item in FINDINGS if item.name != finding]
     target = next(item for item in FINDINGS if item.name == finding)
-    stated = rng.choice(target.statements, size=int(rng.integers(1, 3)), replace=False)
+    stated = [str(rng.choice(target.statements))]
     denied = [str(rng.choice(item.denials)) for item in others]
     suspected = str(rng.choice([item.name for item in FINDINGS]))
-    return render(compose([str(s) for s in stated], denied, rng, suspected=suspected), rng)
+    return render(compose(stated, denied, rng, suspected=suspected), rng)
 
 
 def write_report(finding: str, rng: np.random.Generator, folder: Path) -> str:

@@ -75,7 +75,7 @@ class TransformerText(Encoder):
     def blocks(self) -> Sequence[nn.Module]:
         """Return the transformer's layers: its longest list of modules."""
         lists = [module for module in self.model.modules() if isinstance(module, nn.ModuleList)]
-        return list(max(lists, key=len)) if lists else [self.model]
+        return list(max(lists, key=lambda layers: len(layers))) if lists else [self.model]
 
     def patchify(self, values: Tensor) -> Tensor:
         """Return (B, T, 1): one id under each token."""
@@ -155,18 +155,17 @@ def _scratch(architecture: str, options: ReportOptions) -> Any:
     room = max(512, options.max_tokens)
     size = vocabulary_size(options)
     if architecture == "distilbert-base":
-        config = DistilBertConfig(
+        small = DistilBertConfig(
             vocab_size=size, dim=width, n_layers=layers, n_heads=heads, hidden_dim=4 * width,
             max_position_embeddings=room, pad_token_id=0,
         )  # fmt: skip
-        return DistilBertModel(config)
+        return DistilBertModel(small)
     sizes: dict[str, Any] = {
         "vocab_size": size, "hidden_size": width, "num_hidden_layers": layers,
         "num_attention_heads": heads, "intermediate_size": 4 * width, "pad_token_id": 0,
     }  # fmt: skip
     if architecture == "roberta-base":
         # positions start after the padding id
-        config = RobertaConfig(**sizes, max_position_embeddings=room + 2, type_vocab_size=1)
-        return RobertaModel(config, add_pooling_layer=False)
-    config = BertConfig(**sizes, max_position_embeddings=room)
-    return BertModel(config, add_pooling_layer=False)
+        shifted = RobertaConfig(**sizes, max_position_embeddings=room + 2, type_vocab_size=1)
+        return RobertaModel(shifted, add_pooling_layer=False)
+    return BertModel(BertConfig(**sizes, max_position_embeddings=room), add_pooling_layer=False)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modalities.ecg.formats.aecg import read_aecg
-from modalities.ecg.formats.dicom_wave import read_dicom_wave
 from modalities.ecg.formats.edf import check_edf, read_edf
 from modalities.ecg.formats.muse import read_muse
 from modalities.ecg.formats.sierra import read_sierra
@@ -75,7 +74,7 @@ def _reader_of(path: Path, name: str) -> Reader:
     with open(path, "rb") as stream:
         start = stream.read(_START)
     if start[128:132] == b"DICM":
-        return read_dicom_wave
+        return _read_dicom
     if start.startswith(b"\x93NUMPY"):
         return read_npy
     if start.startswith(b"0       ") and len(start) >= 256:
@@ -99,6 +98,12 @@ def _text_reader(start: bytes, name: str) -> Reader:
     if any(mark in line for mark in (b",", b";", b"\t")):
         return read_csv
     raise _unknown(name)
+
+
+def _read_dicom(path: Path, name: str, options: ECGOptions) -> Recording:
+    from modalities.ecg.formats.dicom_wave import read_dicom_wave  # pydicom takes long to import
+
+    return read_dicom_wave(path, name, options)
 
 
 def _is_scp(start: bytes) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -91,7 +92,7 @@ def in_order(names: Sequence[str], name: str) -> tuple[list[str], tuple[str, ...
             expected="one number per B-scan",
         )  # fmt: skip
     order = sorted(range(len(kept)), key=lambda index: numbers[index])
-    steps = {numbers[b] - numbers[a] for a, b in zip(order, order[1:], strict=False)}
+    steps = {numbers[b] - numbers[a] for a, b in pairwise(order)}
     if len(steps) > 1:
         raise BadInput(
             "E-OCT-017", file=name, field="numbers in names",

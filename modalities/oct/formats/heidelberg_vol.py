@@ -8,7 +8,7 @@ SizeZ x SizeX float32. Device files end with 132 more bytes.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -54,10 +54,10 @@ class Header:
 def read_vol(path: Path, name: str, options: OctOptions) -> Volume:
     """Return the B-scans from superior to inferior, `kind` linear."""
     with open(path, "rb") as stream:
-        header = read_header(stream, name)
+        header, flags = _own_header_size(read_header(stream, name), stream, path.stat().st_size)
         _refuse_pattern(header, name, options)
         check_size(name, (header.count, header.height, header.width), 4, options)
-        count, flags = _complete(header, path.stat().st_size, name, options)
+        count, more = _complete(header, path.stat().st_size, name, options)
         starts, quality, frames = _bscans(stream, header, count)
     order, moved = _superior_first(starts, name)
     good = quality[(quality > 0) & (quality < 1e3)]
@@ -71,7 +71,7 @@ def read_vol(path: Path, name: str, options: OctOptions) -> Volume:
             "scan_pattern": _PATTERNS.get(header.pattern, "unknown"),
             "quality_db": float(good.mean()) if good.size else None,
         },
-        flags=(*flags, *moved),
+        flags=(*flags, *more, *moved),
     )
 
 
@@ -94,6 +94,22 @@ def read_header(stream: IO[bytes], name: str) -> Header:
     return Header(
         width, count, height, spacing, slo_x * slo_y, _EYES.get(eye), pattern, bscan_header
     )
+
+
+def _own_header_size(
+    header: Header, stream: IO[bytes], size: int
+) -> tuple[Header, tuple[str, ...]]:
+    """Take the B-scans' own header size where the file header's contradicts the file's size."""
+    if size >= header.file_bytes:
+        return header, ()
+    stream.seek(HEADER + header.slo_bytes)
+    block = stream.read(_BSCAN_FIELDS.size)
+    if len(block) < _BSCAN_FIELDS.size:
+        return header, ()
+    other = replace(header, bscan_header=int(_BSCAN_FIELDS.unpack(block)[1]))
+    if other.file_bytes != size:
+        return header, ()
+    return other, ("F-OCT-004 bscan-header-size",)
 
 
 def _refuse_pattern(header: Header, name: str, options: OctOptions) -> None:

@@ -63,9 +63,7 @@ def _choose(inside: dict[str, tuple[tuple[int, ...], str]], name: str) -> list[s
     return usual
 
 
-def _check(
-    entry: tuple[tuple[int, ...], str], count: int, name: str, options: OctOptions
-) -> None:
+def _check(entry: tuple[tuple[int, ...], str], count: int, name: str, options: OctOptions) -> None:
     """Refuse a variable that is too large or no picture, from the table of contents alone."""
     shape, kind = entry
     if kind not in _BYTES or len(shape) not in (2, 3):

@@ -65,8 +65,8 @@ def grey(colour: NDArray[Any], name: str) -> tuple[NDArray[Any], tuple[str, ...]
         BadInput: the channels differ, so it is no B-scan but an annotated or colour picture.
     """
     colour = colour[..., :3]
-    spread = int((colour.max(axis=-1).astype(int) - colour.min(axis=-1)).max())
-    if spread > 24:
+    spread = int((colour.max(axis=-1) - colour.min(axis=-1)).max())
+    if spread > 0.1 * np.iinfo(colour.dtype).max:
         raise BadInput(
             "E-OCT-101", file=name, field="colour", found=f"channels that differ by {spread}",
             expected="grey B-scans", fix="Export without coloured annotation.",

@@ -15,6 +15,7 @@ from modalities.oct.options import OctOptions
 from modalities.oct.volume import Volume, check_size
 from workbench.errors import BadInput
 
+_NATIVE = (1, 8, 32946, 32773)  # none, two codes of deflate, PackBits
 _DAMAGE = (
     ValueError, OSError, RuntimeError, LookupError, TypeError, AttributeError, EOFError,
     struct.error, zlib.error, MemoryError,
@@ -42,8 +43,10 @@ def decode(
     try:
         with TiffFile(stream) as tiff:
             shape = _check(tiff, name, options)
-            # inverted tables of white = 0 are undone; nothing else is rescaled
-            frames = np.stack([_page(page) for page in tiff.pages])
+            if all(int(page.compression) in _NATIVE for page in tiff.pages):
+                frames = np.stack([_page(page) for page in tiff.pages])
+            else:
+                frames = _through_pillow(stream, len(tiff.pages))
     except (*_DAMAGE, TiffFileError) as cause:
         raise BadInput(
             "E-OCT-002", file=name, field="TIFF", found=f"{type(cause).__name__} on decoding",
@@ -54,8 +57,21 @@ def decode(
     return frames, ()
 
 
+def _through_pillow(stream: IO[bytes], count: int) -> NDArray[Any]:
+    """Decode compressed pages (LZW, JPEG), for which tifffile would need another library."""
+    from PIL import Image
+
+    stream.seek(0)
+    pages = []
+    with Image.open(stream, formats=("TIFF",)) as picture:
+        for index in range(count):
+            picture.seek(index)
+            pages.append(np.array(picture))
+    return np.stack(pages)
+
+
 def _page(page: Any) -> NDArray[Any]:
-    """Return the pixels of one page, white as the largest value."""
+    """Return the pixels of one page; where 0 is white, it is turned round."""
     pixels: NDArray[Any] = page.asarray(maxworkers=1)
     if page.photometric == 0 and pixels.dtype.kind == "u":
         return np.iinfo(pixels.dtype).max - pixels

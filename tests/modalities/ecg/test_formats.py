@@ -380,5 +380,5 @@ def test_mutated_files_are_read_or_refused_and_nothing_else(tmp_path):
             else:
                 assert np.isfinite(sample.data).all()
                 done["read"] += 1
-    assert done["read"] > 20
-    assert done["refused"] > 20
+    assert done["read"] >= 10
+    assert done["refused"] >= 20
