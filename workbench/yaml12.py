@@ -65,8 +65,7 @@ def parse_yaml(text: str | bytes, file: str) -> Document:
         reader.events = yaml.parse(reader.decode(text), Loader=yaml.SafeLoader)
         return reader.document()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        line, column = _place(error.problem_mark)
         reader.refuse(
             "E-CFG-014", line, column, "YAML syntax", str(error.problem), "valid YAML 1.2"
         )
@@ -106,13 +105,13 @@ class _Reader:
             if isinstance(event, yaml.DocumentStartEvent):
                 seen += 1
                 if seen > 1:
-                    line = event.start_mark.line + 1
-                    self.refuse("E-CFG-015", line, 1, "documents", "a second one", "one document")
+                    line, column = _place(event.start_mark)
+                    self.refuse("E-CFG-015", line, column, "documents", "a second one", "one document")
                 data = self.value(next(self.events), ())
         return Document(data, self.marks, self.file)
 
     def value(self, event: Any, path: Path) -> Any:
-        line, column = event.start_mark.line + 1, event.start_mark.column + 1
+        line, column = _place(event.start_mark)
         self.marks.setdefault(path, (line, column))
         if isinstance(event, yaml.AliasEvent) or event.anchor:
             self.refuse("E-CFG-006", line, column, "alias", "an anchor or alias", "plain values")
@@ -135,7 +134,7 @@ class _Reader:
     def mapping(self, path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
-            line, column = event.start_mark.line + 1, event.start_mark.column + 1
+            line, column = _place(event.start_mark)
             if not isinstance(event, yaml.ScalarEvent):
                 self.refuse("E-CFG-014", line, column, "key", "a collection", "a word")
             key = str(event.value)
@@ -146,6 +145,11 @@ class _Reader:
             self.marks[(*path, key)] = (line, column)
             found[key] = self.value(next(self.events), (*path, key))
         return found
+
+
+def _place(mark: Any) -> tuple[int, int]:
+    """Return line and column from 1 of a parser's mark, which may be missing."""
+    return (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
 
 
 def _scalar(text: str) -> Any:

@@ -34,7 +34,15 @@ def markdown(data: ReportData) -> str:
     parts = [f"# {escape(data.name)}", escape(" ".join(summary(data)))]
     parts += [f"**Warning.** {escape(text)}" for text in warnings(data)]
     headlines = [
-        (card.modality, line.title, line.metric, line.value, line.interval, line.chance, line.verdict)
+        (
+            card.modality,
+            line.title,
+            line.metric,
+            line.value,
+            line.interval,
+            line.chance,
+            line.verdict,
+        )
         for card in cards(data.metrics)
         for line in card.headlines
     ]
@@ -67,10 +75,14 @@ def _block(block: Block) -> str:
         case Text():
             return f"**{escape(block.text)}**" if block.tone == "warn" else escape(block.text)
         case Facts():
-            lines = [f"- {escape(term)}: {escape(text) or NOT_PROVIDED}" for term, text in block.pairs]
+            lines = [
+                f"- {escape(term)}: {escape(text) or NOT_PROVIDED}" for term, text in block.pairs
+            ]
             return "\n".join([f"**{escape(block.title)}**\n", *lines] if block.title else lines)
         case Table():
-            return f"**{escape(block.title)}**\n\n" + _grid(block.columns, block.rows, block.numeric)
+            return f"**{escape(block.title)}**\n\n" + _grid(
+                block.columns, block.rows, block.numeric
+            )
         case Numbers():
             return _panel(block.panel)
         case Figure():
@@ -81,7 +93,9 @@ def _block(block: Block) -> str:
         case Verbatim():
             return f"**{escape(block.title)}**\n\n{_fenced(block.text)}"
         case Missing():
-            return f"{escape(block.what.capitalize())}: {NOT_PROVIDED}. {escape(block.how)}".rstrip()
+            return (
+                f"{escape(block.what.capitalize())}: {NOT_PROVIDED}. {escape(block.how)}".rstrip()
+            )
 
 
 def _panel(panel: Panel) -> str:
@@ -115,9 +129,7 @@ def _search(search: Search) -> str:
     return f"- {escape(query)}, {search.verdict}: {escape(found)}"
 
 
-def _grid(
-    columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: frozenset[int]
-) -> str:
+def _grid(columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: frozenset[int]) -> str:
     rule = ["---:" if i in numeric else "---" for i in range(len(columns))]
     lines = [[escape(cell) for cell in row] for row in rows]
     return "\n".join(

@@ -26,10 +26,14 @@ def environment() -> Environment:
 
 def page(data: ReportData) -> str:
     """Return `report.html`."""
-    return environment().get_template("page.html").render(
-        data=data,
-        summary=summary(data),
-        warnings=warnings(data),
-        cards=cards(data.metrics),
-        sections=sections(data),
+    return (
+        environment()
+        .get_template("page.html")
+        .render(
+            data=data,
+            summary=summary(data),
+            warnings=warnings(data),
+            cards=cards(data.metrics),
+            sections=sections(data),
+        )
     )

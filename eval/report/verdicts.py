@@ -61,7 +61,9 @@ def main_rows(rows: Sequence[Row]) -> list[Row]:
     chosen: dict[tuple[str, ...], tuple[int, Row]] = {}
     for row in trained:
         order = _importance(row)
-        key = tuple(str(row.get(name)) for name in ("task", "query", "gallery", "label", "relation"))
+        key = tuple(
+            str(row.get(name)) for name in ("task", "query", "gallery", "label", "relation")
+        )
         if order is not None and (key not in chosen or order < chosen[key][0]):
             chosen[key] = (order, row)
     return [row for _, row in chosen.values()]

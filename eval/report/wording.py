@@ -98,4 +98,10 @@ def interval(row: Mapping[str, Any]) -> str:
 
 def listing(words: list[str]) -> str:
     """Join words as a sentence does: "a, b and c"."""
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1] if words else ""
+    return (
+        words[0]
+        if len(words) == 1
+        else ", ".join(words[:-1]) + " and " + words[-1]
+        if words
+        else ""
+    )

@@ -6,9 +6,9 @@ What is planted where, in a volume of 12 B-scans x 64 x 64 pixels:
   a fading choroid; a foveal pit; depth shift, tilt along both axes, curvature, retinal thickness,
   vessel shadows, gain, contrast, speckle and detector noise vary from file to file;
 * normal macula: nothing else;
-* drusen: 10-16 bumps that lift the RPE by 4-8 pixels and are filled with medium reflectivity;
-* intraretinal fluid: 7-12 dark ellipsoids inside the retina, which do not touch the RPE;
-* macular hole: a dark gap from the inner surface down to the RPE, 9-17 pixels wide, 5-8 B-scans long,
+* drusen: 14-22 bumps that lift the RPE by 5-9 pixels and are filled with medium reflectivity;
+* intraretinal fluid: 10-16 dark ellipsoids inside the retina, which do not touch the RPE;
+* macular hole: a dark gap from the inner surface down to the RPE, 13-22 pixels wide, 6-11 B-scans long,
   with lifted rims, near the fovea.
 
 Lesions move over the whole field, so a mean image of a class says little.
@@ -110,10 +110,10 @@ def _drusen(retina: Retina, rng: np.random.Generator) -> tuple[Retina, Surface]:
     """Lift the RPE in bumps; below it, down to where it was, lies medium reflectivity."""
     t, x = np.arange(FRAMES)[:, None], np.arange(WIDTH)[None, :]
     lift = np.zeros((FRAMES, WIDTH))
-    for _ in range(rng.integers(10, 17)):
+    for _ in range(rng.integers(14, 23)):
         ct, cx = rng.uniform(0, FRAMES - 1), rng.uniform(4, WIDTH - 5)
         st, sx = rng.uniform(1.0, 1.8), rng.uniform(2.5, 4.5)
-        bump = rng.uniform(4, 8) * np.exp(-(((t - ct) / st) ** 2) - ((x - cx) / sx) ** 2)
+        bump = rng.uniform(5, 9) * np.exp(-(((t - ct) / st) ** 2) - ((x - cx) / sx) ** 2)
         lift = np.maximum(lift, bump)
     lifted = Retina(retina.ilm - 0.2 * lift, retina.pit, retina.rpe - lift, retina.fovea)
     image = _paint(lifted)
@@ -128,7 +128,7 @@ def _fluid(retina: Retina, rng: np.random.Generator) -> tuple[Retina, Surface]:
     image = _paint(retina)
     t, z = np.arange(FRAMES)[:, None, None], np.arange(HEIGHT)[None, :, None]
     x = np.arange(WIDTH)[None, None, :]
-    for _ in range(rng.integers(7, 13)):
+    for _ in range(rng.integers(10, 17)):
         ct, cx = rng.uniform(0, FRAMES - 1), rng.uniform(4, WIDTH - 5)
         row, column = round(ct), round(cx)
         top = retina.ilm[row, column] + retina.pit[row, column]
@@ -145,7 +145,7 @@ def _hole(retina: Retina, rng: np.random.Generator) -> tuple[Retina, Surface]:
     t, x = np.arange(FRAMES)[:, None], np.arange(WIDTH)[None, :]
     ct = np.clip(retina.fovea[0] + rng.uniform(-2.5, 2.5), 1, FRAMES - 2)
     cx = np.clip(retina.fovea[1] + rng.uniform(-12, 12), 8, WIDTH - 9)
-    far = np.sqrt(((t - ct) / rng.uniform(2.5, 4.0)) ** 2 + ((x - cx) / rng.uniform(4.5, 8)) ** 2)
+    far = np.sqrt(((t - ct) / rng.uniform(3.0, 5.0)) ** 2 + ((x - cx) / rng.uniform(6, 10)) ** 2)
     rim = rng.uniform(2, 5) * np.exp(-(((far - 1.5) / 0.6) ** 2))
     pit = retina.pit * np.clip(far - 0.8, 0, 1)
     open_ = Retina(retina.ilm - rim, pit, retina.rpe, retina.fovea)
@@ -162,9 +162,9 @@ def _photograph(image: Surface, rng: np.random.Generator) -> NDArray[np.uint8]:
     for _ in range(rng.integers(0, 5)):
         where, width = rng.uniform(0, WIDTH - 1), rng.uniform(0.7, 1.6)
         image = image * (1 - rng.uniform(0.2, 0.5) * np.exp(-(((x - where) / width) ** 2)))
-    looks = rng.uniform(12, 30)
+    looks = rng.uniform(16, 40)
     speckle = rng.standard_gamma(looks, size=image.shape) / looks
-    light = np.clip(image * speckle, 0, None) ** rng.uniform(0.75, 1.3)
-    light = light * rng.uniform(0.6, 1.1) + rng.uniform(0.0, 0.12)
+    light = np.clip(image * speckle, 0, None) ** rng.uniform(0.8, 1.2)
+    light = light * rng.uniform(0.7, 1.1) + rng.uniform(0.0, 0.12)
     light = light + rng.normal(0, rng.uniform(0.01, 0.04), size=image.shape)
     return np.rint(np.clip(light, 0, 1) * 255).astype(np.uint8)

@@ -74,6 +74,7 @@ class Contrastive(Objective):
         valid = rows[:, None] & columns[None, :]
         if self.settings.exclude_same_group:
             valid = valid & ~_excluded(items.group, targets)
+        valid = _paired(valid, targets)
         forward = _cross_entropy(logits, targets, valid, self.settings.smoothing)
         backward = _cross_entropy(logits.T, targets.T, valid.T, self.settings.smoothing)
         return 0.5 * (forward + backward), int((rows & columns).sum())
@@ -83,6 +84,12 @@ def _excluded(group: Tensor, targets: Tensor) -> Tensor:
     """(B, B) bool: pairs of one group that are not right answers."""
     same = group[:, None] == group[None, :]
     return same & (targets == 0)
+
+
+def _paired(valid: Tensor, targets: Tensor) -> Tensor:
+    """Leave out rows and columns without a right answer, so both directions see one batch."""
+    right = valid & (targets > 0)
+    return valid & right.any(dim=1)[:, None] & right.any(dim=0)[None, :]
 
 
 def _cross_entropy(logits: Tensor, targets: Tensor, valid: Tensor, smoothing: float) -> Tensor:

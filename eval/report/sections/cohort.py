@@ -61,7 +61,9 @@ def demographics(data: ReportData) -> list[Block]:
     """Section 4: who is in the splits, and how common each class is."""
     blocks: list[Block] = [Facts((("Demographics", str(data.card.get("demographics") or "")),))]
     tables = [
-        table for key, extra in data.extras.items() if (table := _prevalence(key, extra)) is not None
+        table
+        for key, extra in data.extras.items()
+        if (table := _prevalence(key, extra)) is not None
     ]
     return [*blocks, *tables] if tables else [*blocks, Missing("class prevalence")]
 

@@ -34,7 +34,16 @@ def _towers(towers: Mapping[str, Mapping[str, Any]]) -> Block:
     if not towers:
         return Missing("the provenance of the towers")
     rows = tuple((name, *_tower(tower)) for name, tower in towers.items())
-    columns = ("modality", "encoder", "weights", "base digest", "adapted by", "trained", "of", "share")
+    columns = (
+        "modality",
+        "encoder",
+        "weights",
+        "base digest",
+        "adapted by",
+        "trained",
+        "of",
+        "share",
+    )
     return Table("Towers", columns, rows, frozenset({5, 6, 7}))
 
 
@@ -113,7 +122,9 @@ def _maps(space_map: Mapping[str, Any]) -> Iterable[Block]:
     note = f" The axes hold {' and '.join(shares)} of the variance." if shares else ""
     for drawing in (by_modality(points), by_label(points)):
         if drawing is not None:
-            where = f"The shared space on its first two principal components, {drawing.title.lower()}."
+            where = (
+                f"The shared space on its first two principal components, {drawing.title.lower()}."
+            )
             total = count(space_map.get("total") or len(points))
             yield Figure(drawing, f"{where} {count(len(points))} of {total} items.{note}")
 

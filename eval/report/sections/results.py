@@ -50,7 +50,9 @@ def comparisons(data: ReportData) -> list[Block]:
     """Section 10: paired differences with raw and Holm-adjusted p."""
     rows = [row for row in data.metrics if row.get("compared_to")]
     if not rows:
-        return [Missing("paired comparisons", "Controls stand beside the model in section 7 and 8.")]
+        return [
+            Missing("paired comparisons", "Controls stand beside the model in section 7 and 8.")
+        ]
     cells = tuple(
         (f"{metric_name(row)}, {place(row)}", model_name(row), str(row["compared_to"]),
          number(row.get("value")), interval(row), probability(row.get("p")),
@@ -60,7 +62,9 @@ def comparisons(data: ReportData) -> list[Block]:
     columns = ("metric", "model", "minus", "difference", "95 % interval", "p", "p (Holm)")
     tested = sum(finite(row.get("p")) is not None for row in rows)
     return [
-        Text(f"{count(tested)} tests were made. Differences are paired: same rows, same replicates."),
+        Text(
+            f"{count(tested)} tests were made. Differences are paired: same rows, same replicates."
+        ),
         Table("Paired differences", columns, cells, frozenset({3, 4, 5, 6})),
     ]
 
@@ -124,5 +128,3 @@ def _positives(extra: Mapping[str, Any]) -> list[tuple[str, float]]:
 def _half_width(row: Row) -> str:
     low, high = finite(row.get("ci_low")), finite(row.get("ci_high"))
     return "no interval" if low is None or high is None else number((high - low) / 2)
-
-

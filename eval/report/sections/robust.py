@@ -48,7 +48,9 @@ def _table(key: str, given: Mapping[str, Any]) -> Table:
             (str(name), *(_cell(value.get(column)) for column in columns))
             for name, value in given.items()
         )
-        return Table(title, ("variation", *columns), rows, numbers(len(columns) + 1), len(rows) > 15)
+        return Table(
+            title, ("variation", *columns), rows, numbers(len(columns) + 1), len(rows) > 15
+        )
     rows = tuple((str(name), _cell(value)) for name, value in given.items())
     return Table(title, ("variation", "value"), rows, numbers(2), len(rows) > 15)
 

@@ -45,9 +45,7 @@ def retrieval(data: ReportData) -> list[Block]:
     share = PREVIEW_BUDGET // len(shown)
     for key, extra in shown:
         previews = Previews(data.previews, share)
-        found = tuple(
-            _search(entry, previews) for entry in extra["neighbours"][:SEARCHES_PER_TASK]
-        )
+        found = tuple(_search(entry, previews) for entry in extra["neighbours"][:SEARCHES_PER_TASK])
         blocks.append(Gallery(key, found))
     return blocks
 
