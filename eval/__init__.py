@@ -1,0 +1,1 @@
+"""Numbers from vectors: what a shared space can do, with intervals and chance."""

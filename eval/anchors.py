@@ -20,7 +20,7 @@ Reals = NDArray[np.float64]
 
 
 def class_scores(
-    query: Floats, prompts: Mapping[str, Sequence[str]], texts: Mapping[str, Floats], *,
+    query: Floats, prompts: Mapping[str, Sequence[str]], *, texts: Mapping[str, Floats],
     aggregate: Aggregate, tau: float, name: str,
 ) -> Reals:  # fmt: skip
     """Return (n, C) scores; the order of operations is fixed by `aggregate`.

@@ -6,6 +6,7 @@ Legend: n rows, C classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ Ints = NDArray[np.int64]
 MOST_AREA_WORK = 4e9  # samples x classes x replicates beyond which macro areas get no interval
 
 
-def single_label(sheet: Sheet, scores: Reals, truth: Truth, ks: Sequence[int]) -> None:
+def single_label(sheet: Sheet, scores: Reals, truth: Truth, *, ks: Sequence[int]) -> None:
     """Add accuracy@k (micro, macro), macro F1, AUROC and AUPRC of (n, C) scores.
 
     Chance is the same formula on equal scores; the majority's share is a row of its own.
@@ -47,29 +48,29 @@ def single_label(sheet: Sheet, scores: Reals, truth: Truth, ks: Sequence[int]) -
     chance = sheet.resampler.point(macro_f1(winners(blind), labels, index))
     f1 = macro_f1(winners(scores), labels, index)
     sheet.add("f1", f1, chance=chance, average="macro")
-    _areas(sheet, scores, truth, usable_labels(truth.table))
+    _areas(sheet, scores, truth, used=usable_labels(truth.table))
 
 
-def multi_label(sheet: Sheet, scores: Reals, truth: Truth, least: int) -> None:
+def multi_label(sheet: Sheet, scores: Reals, truth: Truth, *, least: int) -> None:
     """Add AUROC and AUPRC, macro over classes with `least` positives and negatives, then each."""
     used = usable_labels(truth.table, least)
-    _areas(sheet, scores, truth, used)
+    _areas(sheet, scores, truth, used=used)
     index, label = sheet.resampler.index, sheet.shared.get("label")
     for number, name in enumerate(truth.classes):
         known = truth.table[:, number][np.isfinite(truth.table[:, number])]
         positives = int(known.sum())
         for kind in ("auroc", "auprc"):
-            place = {"label": f"{label}={name}", "chance": _luck(kind, known)}
+            place: dict[str, Any] = {"label": f"{label}={name}", "chance": _luck(kind, known)}
             if number not in used:
                 reason = f"{positives} positives of {len(known)} rows, {least} of each kind needed"
                 sheet.add_value(kind, None, reason=reason, n=len(known), **place)
             else:
-                one = area(kind, scores[:, number], truth.table[:, number], index)
+                one = area(kind, scores[:, number], truth.table[:, number], index=index)
                 flags = ("few-positives",) if positives < 100 else ()
                 sheet.add(kind, one, n=len(known), flags=flags, **place)
 
 
-def _areas(sheet: Sheet, scores: Reals, truth: Truth, used: Sequence[int]) -> None:
+def _areas(sheet: Sheet, scores: Reals, truth: Truth, *, used: Sequence[int]) -> None:
     """Add macro AUROC and AUPRC over some classes, which a flag lists."""
     named = ", ".join(truth.classes[i] for i in used) if len(used) <= 20 else f"{len(used)} classes"
     for kind in ("auroc", "auprc"):
@@ -80,7 +81,7 @@ def _areas(sheet: Sheet, scores: Reals, truth: Truth, used: Sequence[int]) -> No
         table = truth.table[:, used]
         chances = [_luck(kind, table[:, i][np.isfinite(table[:, i])]) for i in range(len(used))]
         columns = {"average": "macro", "flags": (f"classes: {named}",)}
-        statistic = macro_area(kind, scores[:, used], table, sheet.resampler.index)
+        statistic = macro_area(kind, scores[:, used], table, index=sheet.resampler.index)
         chance = float(np.mean([value for value in chances if value is not None]))
         if table.size * sheet.resampler.replicates > MOST_AREA_WORK:
             value = sheet.resampler.point(statistic)
@@ -120,7 +121,7 @@ def confusion(scores: Reals, truth: Truth) -> list[list[float]]:
 
 
 def worst_errors(
-    scores: Reals, truth: Truth, ids: Sequence[str], most: int = 12
+    scores: Reals, truth: Truth, ids: Sequence[str], *, most: int = 12
 ) -> list[dict[str, object]]:
     """Return the rows whose prediction beats their true class by most."""
     if truth.single is None or len(ids) == 0:

@@ -49,7 +49,9 @@ def search(space: Space, options: RetrievalOptions, context: Context) -> Result:
         "config_digest": config_digest(options, context), "n_excluded": found.queries.excluded,
         "flags": _gallery_flags(space, options),
     }  # fmt: skip
-    pools = [(None, np.ones(len(found.queries), dtype=bool))]
+    pools: list[tuple[str | None, NDArray[np.bool_]]] = [
+        (None, np.ones(len(found.queries), dtype=bool))
+    ]
     if found.novel.size and (~found.novel).any():
         pools = [("all", pools[0][1]), ("novel", found.novel)]
     rows: list[Metric] = []
@@ -63,11 +65,13 @@ def search(space: Space, options: RetrievalOptions, context: Context) -> Result:
 
 def _search(space: Space, options: RetrievalOptions) -> Searched:
     """Choose queries and gallery, relate them, and rank."""
-    keys = row_keys(space.rows, options.relation, options.columns(), options.match)
-    queries = select(space, options.query, options.split, lambda row: None if keys[row] else NO_KEY)
+    keys = row_keys(space.rows, options.relation, options.columns(), match=options.match)
+    queries = select(
+        space, options.query, options.split, why_not=lambda row: None if keys[row] else NO_KEY
+    )
     chosen = select(space, options.gallery, options.gallery_split or options.split)
-    gallery = build(space.vectors[options.gallery], chosen, space.rows, options.merge)
-    positives, hidden = _related(gallery, queries, keys, options)
+    gallery = build(space.vectors[options.gallery], chosen, space.rows, merge=options.merge)
+    positives, hidden = _related(gallery, queries, keys, options=options)
     if options.no_positive == "exclude":
         bare = {i: NO_POSITIVE for i, found in enumerate(positives) if len(found) == 0}
         keep = [i for i in range(len(queries)) if i not in bare]
@@ -79,13 +83,13 @@ def _search(space: Space, options: RetrievalOptions) -> Searched:
         rule, rule.prepare(values), rule.prepare(gallery.values), positives, hidden,
         top=max(10, *options.k),
     )  # fmt: skip
-    outcomes = outcomes_of(rank(problem), len(queries), options, problem.top)
+    outcomes = outcomes_of(rank(problem), len(queries), options, top=problem.top)
     novel = ~also_in_gallery(gallery, queries, space.vectors[options.query])
     return Searched(queries, gallery, positives, outcomes, novel)
 
 
 def _related(
-    gallery: Gallery, queries: Selection, keys: Keys, options: RetrievalOptions
+    gallery: Gallery, queries: Selection, keys: Keys, *, options: RetrievalOptions
 ) -> tuple[list[Ints], list[Ints]]:
     """Return each query's positives and the entries it must not see."""
     hidden = excluded(gallery, queries, options.exclusion())
@@ -118,8 +122,8 @@ def _predictions(found: Searched, options: RetrievalOptions) -> dict[str, list[A
     }
     for name in PER_QUERY:
         columns[name] = [_whole(value) for value in outcomes.first[name]]
-    for name, values in outcomes.metrics.items():
-        columns[_column(*name)] = [float(v) if np.isfinite(v) else None for v in values]
+    for (metric, k), values in outcomes.metrics.items():
+        columns[_column(metric, k)] = [float(v) if np.isfinite(v) else None for v in values]
     table = queries.table(columns)
     size = len(table["id"])
     front = {"id": table.pop("id"), "query": [options.query] * size}

@@ -48,7 +48,7 @@ class Gallery:
         return KeyIndex([tuple(k for row in rows for k in keys[row]) for rows in self.members])
 
 
-def build(vectors: Vectors, selection: Selection, rows: Rows, merge: Merge) -> Gallery:
+def build(vectors: Vectors, selection: Selection, rows: Rows, *, merge: Merge) -> Gallery:
     """Return the gallery of the selected items, copies by content digest joined if asked."""
     joined: dict[Hashable, list[int]] = {}
     for place, item in enumerate(selection.items):

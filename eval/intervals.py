@@ -102,7 +102,7 @@ class Resampler:
         draws, complete = self.draw(statistic)
         good = draws[np.isfinite(draws)]
         degenerate = len(draws) - len(good)
-        flags = ("few-groups",) if len(self.names) < FEW_GROUPS else ()
+        flags: tuple[str, ...] = ("few-groups",) if len(self.names) < FEW_GROUPS else ()
         if complete.mean() < LEAST_COMPLETE:
             flags += ("unstable",)
         known = Estimate(value, replicates=len(draws), degenerate=degenerate, flags=flags)
@@ -156,7 +156,7 @@ class Resampler:
 
 
 def bca(
-    value: float, draws: NDArray[np.float64], left_out: NDArray[np.float64], level: float = 0.95
+    value: float, draws: NDArray[np.float64], left_out: NDArray[np.float64], *, level: float = 0.95
 ) -> tuple[float, float, str]:
     """Return the two ends of the interval, and "bca", or "percentile" where BCa is not finite.
 

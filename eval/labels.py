@@ -73,7 +73,7 @@ def fault(
 
 
 def truth_of(
-    cells: Sequence[str | None], classes: Sequence[str], labels: Labels,
+    cells: Sequence[str | None], classes: Sequence[str], labels: Labels, *,
     uncertain: Uncertain = "exclude",
 ) -> Truth:  # fmt: skip
     """Return the truth of rows whose cells passed `fault`.

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
-CHUNK_ELEMENTS = 1 << 21  # 16 MB of float64 products at a time
+CHUNK_ELEMENTS = 1 << 16  # 0.5 MB of float64 products at a time, which caches hold
 DENSE = 4096  # from here on it pays to look for equal vectors first
 
 
 def exact_pairs(
-    score: Cosine, query: Floats, items: Floats, pairs: NDArray[np.int64]
+    score: Cosine, query: Floats, items: Floats, *, pairs: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Return (L,) scores of L pairs (row of `query`, row of `items`).
 
@@ -29,9 +29,9 @@ def exact_pairs(
         columns, column_of = _distinct(items, pairs[:, 1])
         if len(rows) * len(columns) < len(pairs) // 4:
             grid = np.indices((len(rows), len(columns))).reshape(2, -1).T
-            table = _chunks(score, rows, columns, grid).reshape(len(rows), len(columns))
+            table = _chunks(score, rows, columns, pairs=grid).reshape(len(rows), len(columns))
             return np.asarray(table[row_of, column_of])
-    return _chunks(score, query, items, pairs)
+    return _chunks(score, query, items, pairs=pairs)
 
 
 def _distinct(vectors: Floats, used: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
@@ -42,7 +42,7 @@ def _distinct(vectors: Floats, used: NDArray[np.int64]) -> tuple[Floats, NDArray
 
 
 def _chunks(
-    score: Cosine, query: Floats, items: Floats, pairs: NDArray[np.int64]
+    score: Cosine, query: Floats, items: Floats, *, pairs: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """Score pairs a chunk at a time."""
     found = np.empty(len(pairs), dtype=np.float64)

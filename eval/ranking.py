@@ -120,7 +120,7 @@ class _Counter:
         self.score, self.query = problem.score, query
         n = len(numbers)
         pairs = _pairs([problem.positives[i] for i in numbers])
-        exact = exact_pairs(problem.score, query, problem.gallery, pairs)
+        exact = exact_pairs(problem.score, query, problem.gallery, pairs=pairs)
         self.thresholds, self.positives = _distinct(exact, pairs[:, 0], n)
         width = self.thresholds.shape[1]
         slack = problem.score.slack(query.shape[1])
@@ -138,7 +138,7 @@ class _Counter:
         near = self._add_single(table) if width == 1 else self._add_many(table)
         if len(near) == 0:
             return
-        exact = exact_pairs(self.score, self.query, items, near)
+        exact = exact_pairs(self.score, self.query, items, pairs=near)
         row = near[:, 0]
         below = _count_below(self.thresholds, row, exact)
         np.add.at(self.bins, (row, below), 1)
@@ -211,7 +211,7 @@ class _Best:
         missing = self.scores.numpy() == -np.inf
         rows = np.repeat(np.arange(len(items)), items.shape[1])
         pairs = np.stack([rows, np.where(missing, 0, items).reshape(-1)], axis=1)
-        exact = exact_pairs(self.problem.score, query, self.problem.gallery, pairs)
+        exact = exact_pairs(self.problem.score, query, self.problem.gallery, pairs=pairs)
         exact = np.where(missing, -np.inf, exact.reshape(items.shape))
         order = np.lexsort((items, -exact))[:, :k]
         chosen = np.take_along_axis(np.where(missing, -1, items), order, axis=1)

@@ -20,7 +20,9 @@ Keys = Sequence[tuple[Hashable, ...]]
 Ints = NDArray[np.int64]
 
 
-def row_keys(rows: Rows, relation: Relation, columns: Sequence[str], match: Match = "any") -> Keys:
+def row_keys(
+    rows: Rows, relation: Relation, columns: Sequence[str], *, match: Match = "any"
+) -> Keys:
     """Return the keys of every manifest row; two rows are related when they share one.
 
     Args:

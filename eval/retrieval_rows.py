@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,14 +63,13 @@ def formulas(options: RetrievalOptions) -> dict[Name, Callable[[Ranking], Reals]
     """Return every per-query metric the options ask for."""
     found: dict[Name, Callable[[Ranking], Reals]] = {}
     for k in options.k:
-        found["hit", k] = lambda r, k=k: ties.hit(r, k)
-        found["recall", k] = lambda r, k=k: ties.recall(r, k)
-        found["precision", k] = lambda r, k=k: ties.precision(r, k)
-        found["ndcg", k] = lambda r, k=k: ties.ndcg(r, k)
-        found["map", k] = lambda r, k=k: ties.average_precision(r, k)
-    for size in options.at_gallery:
-        for k in options.k:
-            found[f"hit_in_{size}", k] = lambda r, k=k, s=size: ties.hit_in_smaller_gallery(r, k, s)
+        found["hit", k] = partial(ties.hit, k=k)
+        found["recall", k] = partial(ties.recall, k=k)
+        found["precision", k] = partial(ties.precision, k=k)
+        found["ndcg", k] = partial(ties.ndcg, k=k)
+        found["map", k] = partial(ties.average_precision, k=k)
+        for size in options.at_gallery:
+            found[f"hit_in_{size}", k] = partial(ties.hit_in_smaller_gallery, k=k, size=size)
     found["mrr", None] = ties.mrr
     found["map", None] = ties.average_precision
     found["map_at_r", None] = ties.map_at_r
@@ -78,7 +78,7 @@ def formulas(options: RetrievalOptions) -> dict[Name, Callable[[Ranking], Reals]
 
 
 def outcomes_of(
-    parts: Iterable[Ranked], count: int, options: RetrievalOptions, top: int
+    parts: Iterable[Ranked], count: int, options: RetrievalOptions, *, top: int
 ) -> Outcomes:
     """Apply every formula to blocks of ranked queries and to their chance."""
     wanted = formulas(options)
@@ -120,8 +120,11 @@ def add_rows(page: Sheet, outcomes: Outcomes, options: RetrievalOptions) -> None
     """Add one row per metric, and optimistic and pessimistic rows where ties are common."""
     index = page.resampler.index
     tied = outcomes.first["n_tied"] > outcomes.first["n_tied_positive"]
-    flags = (*page.shared.get("flags", ()), *_duplicates(page))
-    columns = {"average": "micro", "ties": int(tied.sum()), "flags": flags}
+    columns: dict[str, Any] = {
+        "average": "micro",
+        "ties": int(tied.sum()),
+        "flags": _duplicates(page),
+    }
     for name, values in outcomes.metrics.items():
         metric, k = name
         if metric == "first_rank":
@@ -134,10 +137,10 @@ def add_rows(page: Sheet, outcomes: Outcomes, options: RetrievalOptions) -> None
         page.add(metric, mean(filled, index), chance=chance, k=k, **columns)
     _add_ranks(page, outcomes, columns)
     if len(tied) and tied.mean() > MOST_TIED:
-        _add_extremes(page, outcomes, options, columns)
+        _add_extremes(page, outcomes, options, columns=columns)
 
 
-def _add_ranks(page: Sheet, outcomes: Outcomes, columns: Mapping[str, object]) -> None:
+def _add_ranks(page: Sheet, outcomes: Outcomes, columns: Mapping[str, Any]) -> None:
     """Add the mean and median rank of the first positive, also as shares of the gallery."""
     index, name = page.resampler.index, ("first_rank", None)
     size = outcomes.first["gallery_size"]
@@ -150,7 +153,7 @@ def _add_ranks(page: Sheet, outcomes: Outcomes, columns: Mapping[str, object]) -
 
 
 def _add_extremes(
-    page: Sheet, outcomes: Outcomes, options: RetrievalOptions, columns: Mapping[str, object]
+    page: Sheet, outcomes: Outcomes, options: RetrievalOptions, *, columns: Mapping[str, Any]
 ) -> None:
     """Add hit@k if every tie went the query's way, and if none did."""
     above, tied = outcomes.first["n_above"], outcomes.first["n_tied"]

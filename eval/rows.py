@@ -31,19 +31,19 @@ class Sheet:
         self, metric: str, statistic: Statistic, *, chance: float | None = None, **columns: Any
     ) -> Metric:
         """Estimate a statistic, append its row and return it."""
-        return self._append(metric, self.resampler.estimate(statistic), chance, columns)
+        return self._append(metric, self.resampler.estimate(statistic), chance, columns=columns)
 
     def add_value(
         self, metric: str, value: float | None, *, chance: float | None = None, reason: str | None,
         **columns: Any,
     ) -> Metric:  # fmt: skip
         """Append a row without interval, and say why it has none."""
-        return self._append(metric, Estimate(value, reason=reason), chance, columns)
+        return self._append(metric, Estimate(value, reason=reason), chance, columns=columns)
 
     def _append(
-        self, metric: str, estimate: Estimate, chance: float | None, columns: Mapping[str, Any]
+        self, metric: str, estimate: Estimate, chance: float | None, *, columns: Mapping[str, Any]
     ) -> Metric:
-        flags = (*columns.get("flags", ()), *estimate.flags)
+        flags = (*self.shared.get("flags", ()), *columns.get("flags", ()), *estimate.flags)
         row = Metric(
             metric=metric, value=estimate.value, chance=chance, ci_low=estimate.low,
             ci_high=estimate.high, ci_method=estimate.method, n_replicates=estimate.replicates,

@@ -53,7 +53,9 @@ class Selection:
 
     def table(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, list[Any]]:
         """Return per-row columns as predictions: every row of the split, sorted by id."""
-        lines = [(row_id, self.groups[i], i, None) for i, row_id in enumerate(self.ids)]
+        lines: list[tuple[str, str, int, str | None]] = [
+            (row_id, self.groups[i], i, None) for i, row_id in enumerate(self.ids)
+        ]
         lines += [(row_id, group, -1, reason) for row_id, group, reason in self.left_out]
         lines.sort(key=lambda line: line[0])
         found: dict[str, list[Any]] = {
@@ -70,7 +72,7 @@ class Selection:
 
 
 def select(
-    space: Space, modality: str, split: str, why_not: Callable[[int], str | None] | None = None
+    space: Space, modality: str, split: str, *, why_not: Callable[[int], str | None] | None = None
 ) -> Selection:
     """Return the rows of a split that have the modality; `why_not` names a row's other fault.
 
@@ -118,7 +120,7 @@ def column(rows: Rows, name: str) -> Sequence[str | None]:
     return rows.columns[name]
 
 
-def features_of(space: Space, modality: str, selection: Selection, by: str) -> Floats | None:
+def features_of(space: Space, modality: str, selection: Selection, *, by: str) -> Floats | None:
     """Return (n, W) vectors of the selected rows: shared-space "values" or encoder "features"."""
     vectors = space.vectors[modality]
     source = vectors.values if by == "values" else vectors.features

@@ -57,7 +57,7 @@ class Ranking:
     def chance(self) -> Ranking:
         """Return the ranking of a model that cannot tell: all items of a query in one block."""
         has = np.flatnonzero(self.total > 0)
-        gain = np.bincount(self.query, self.gain, len(self.size))[has]
+        gain = _sums(self.query, self.gain, len(self.size))[has]
         return replace(
             self, query=has, above=np.zeros(len(has), np.int64), tied=self.size[has],
             positives=self.total[has], gain=gain,
@@ -127,13 +127,13 @@ def hit_in_smaller_gallery(ranking: Ranking, k: int, size: int) -> Reals:
         if block.total != 1 or block.size < size:
             return float("nan")
         ranks = range(block.above + 1, block.above + block.tied + 1)
-        return sum(_at_most(k - 1, block.size, r, size) for r in ranks) / block.tied
+        return sum(_at_most(k - 1, block.size, r, size=size) for r in ranks) / block.tied
 
     return _of_first(ranking, expected)
 
 
 @lru_cache(maxsize=65536)
-def _at_most(allowed: int, gallery: int, place: int, size: int) -> float:
+def _at_most(allowed: int, gallery: int, place: int, *, size: int) -> float:
     """P(X <= allowed), X hypergeometric: of gallery-1 others, place-1 better, size-1 drawn."""
     better, worse, drawn = place - 1, gallery - place, size - 1
     least = max(0, drawn - worse)
@@ -200,7 +200,7 @@ def _found(ranking: Ranking, k: int) -> Reals:
     """Return (N,) expected number of positives among the first k."""
     places = np.clip(k - ranking.above, 0, ranking.tied)
     share = ranking.positives * places / ranking.tied
-    return np.bincount(ranking.query, share, len(ranking.size))
+    return _sums(ranking.query, share, len(ranking.size))
 
 
 def _precision_sum(ranking: Ranking, limits: Ints) -> Reals:
@@ -215,7 +215,7 @@ def _precision_sum(ranking: Ranking, limits: Ints) -> Reals:
             int(ranking.above[b]), int(ranking.tied[b]), int(ranking.positives[b]),
             before=int(before[b]), reach=int(reach[b]),
         )  # fmt: skip
-    return np.bincount(ranking.query, term, len(ranking.size))
+    return _sums(ranking.query, term, len(ranking.size))
 
 
 @lru_cache(maxsize=65536)
@@ -224,6 +224,11 @@ def _tied_precision(above: int, tied: int, positives: int, *, before: int, reach
     j = np.arange(1, reach + 1)
     at_place = before + 1 + (j - 1) * (positives - 1) / (tied - 1)
     return float(positives / tied * np.sum(at_place / (above + j)))
+
+
+def _sums(query: Ints, values: Reals, size: int) -> Reals:
+    """Return (N,) the sum of the values of each query's blocks."""
+    return np.bincount(query, values, size).astype(np.float64)
 
 
 def _or_nan(count: NDArray[Any]) -> Reals:

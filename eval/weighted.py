@@ -6,6 +6,8 @@ C classes, L labels.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -97,10 +99,10 @@ def _class_mean(per_class: Reals) -> Draws:
     """Average (R, C) over the classes that are defined."""
     alive = np.isfinite(per_class)
     total = np.where(alive, per_class, 0.0).sum(axis=1)
-    return _ratio(total, alive.sum(axis=1)), alive.all(axis=1)
+    return _ratio(total, alive.sum(axis=1)), np.asarray(alive.all(axis=1))
 
 
-def _ratio(top: Reals, bottom: NDArray[np.generic]) -> Reals:
+def _ratio(top: Reals, bottom: NDArray[Any]) -> Reals:
     """Divide, NaN where the divisor is 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(np.asarray(bottom) > 0, top / bottom, np.nan))
+        return np.asarray(np.where(bottom > 0, top / bottom, np.nan))

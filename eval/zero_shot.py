@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -77,7 +78,7 @@ class ZeroShot(Task[ZeroShotOptions]):
         from eval.rows import config_digest, resampler, sheet
 
         case = _prepare(space, options, context)
-        scores = _scores(space, options, case, case.prompts.positive_prompts())
+        scores = _scores(space, options, case, prompts=case.prompts.positive_prompts())
         page = sheet(
             resampler(case.chosen.groups, context), task="zero_shot", query=options.query,
             gallery=options.anchor, label=options.label, split=options.split, model=space.model,
@@ -85,16 +86,16 @@ class ZeroShot(Task[ZeroShotOptions]):
             config_digest=config_digest(options, context), gallery_size=len(case.truth.classes),
         )  # fmt: skip
         if options.labels == "single":
-            single_label(page, scores, case.truth, options.k)
+            single_label(page, scores, case.truth, ks=options.k)
         else:
-            multi_label(page, scores, case.truth, options.min_positives)
+            multi_label(page, scores, case.truth, least=options.min_positives)
         best = scores.argmax(axis=1) if len(scores) else []
         table = case.chosen.table({
             "label": case.truth.words(),
             "scores": [[float(value) for value in row] for row in scores],
             "prediction": [case.truth.classes[i] for i in best],
         })  # fmt: skip
-        return Result(page.rows, table, _extras(space, options, context, case, scores))
+        return Result(page.rows, table, _extras(space, options, context, case=case, scores=scores))
 
 
 def _prompts(options: ZeroShotOptions, rows: Rows, context: Context) -> PromptSet:
@@ -113,31 +114,34 @@ def _prepare(space: Space, options: ZeroShotOptions, context: Context) -> _Case:
     else:
         cells = column(space.rows, options.label)
     why_not = fault(cells, classes, options.labels)
-    chosen = select(space, options.query, options.split, why_not)
+    chosen = select(space, options.query, options.split, why_not=why_not)
     truth = truth_of(
-        [cells[row] for row in chosen.rows], classes, options.labels, options.uncertain
+        [cells[row] for row in chosen.rows], classes, options.labels, uncertain=options.uncertain
     )
     return _Case(prompts, options.aggregate or prompts.aggregate, chosen, truth)
 
 
 def _scores(
-    space: Space, options: ZeroShotOptions, case: _Case, prompts: Mapping[str, Sequence[str]]
+    space: Space, options: ZeroShotOptions, case: _Case, *, prompts: Mapping[str, Sequence[str]]
 ) -> Any:
     """Return (n, C) class scores; a margin over the negated prompts where the set has them."""
     from eval.anchors import class_scores
 
     query = space.vectors[options.query].values[case.chosen.items]
     texts = space.texts.get(options.anchor, {})
-    rule = {"aggregate": case.aggregate, "tau": case.prompts.tau, "name": space.score}
-    scores = class_scores(query, prompts, texts, **rule)  # type: ignore[arg-type]
+    rule = partial(
+        class_scores, query, texts=texts, aggregate=case.aggregate, tau=case.prompts.tau,
+        name=space.score,
+    )  # fmt: skip
+    scores = rule(prompts)
     negative = case.prompts.negative_prompts()
     if options.labels == "multi" and all(negative.values()):
-        scores = scores - class_scores(query, negative, texts, **rule)  # type: ignore[arg-type]
+        scores = scores - rule(negative)
     return scores
 
 
 def _extras(
-    space: Space, options: ZeroShotOptions, context: Context, case: _Case, scores: Any
+    space: Space, options: ZeroShotOptions, context: Context, *, case: _Case, scores: Any
 ) -> dict[str, Any]:
     """Return prompts verbatim, confusion, worst errors and the range that wording gives."""
     from eval.areas import macro_area, usable_labels
@@ -151,13 +155,13 @@ def _extras(
     def main(prompts: Mapping[str, Sequence[str]]) -> float | None:
         if len(case.chosen) == 0:
             return None
-        table = _scores(space, options, case, prompts)
+        table = _scores(space, options, case, prompts=prompts)
         if case.truth.single is not None:
             hits = top_k(table, case.truth.single, 1)
             return replicates.point(macro_mean(hits, case.truth.single, replicates.index))
         used = usable_labels(case.truth.table, options.min_positives)
         part = case.truth.table[:, used]
-        return replicates.point(macro_area("auroc", table[:, used], part, replicates.index))
+        return replicates.point(macro_area("auroc", table[:, used], part, index=replicates.index))
 
     return {
         "classes": list(case.truth.classes),

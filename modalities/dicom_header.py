@@ -30,6 +30,7 @@ _SAMPLES = {
     "MONOCHROME1": 1, "MONOCHROME2": 1, "PALETTE COLOR": 1, "RGB": 3, "YBR_FULL": 3,
     "YBR_FULL_422": 3, "YBR_ICT": 3, "YBR_RCT": 3, "YBR_PARTIAL_420": 3,
 }  # fmt: skip
+_TRANSFER_SYNTAX = 0x00020010
 _DUAL_FORMATS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -168,6 +169,11 @@ def read_geometry(dataset: Dataset, name: str, limit_bytes: int) -> Geometry:
         photometric=str(value(dataset, "PhotometricInterpretation", name) or "").strip(),
         syntax=UID(str(dataset.file_meta.TransferSyntaxUID)),
     )  # fmt: skip
+    if not geometry.syntax.is_transfer_syntax or geometry.syntax.is_private:
+        raise bad(
+            6, name, "TransferSyntaxUID (0002,0010)", "no known transfer syntax",
+            "one that the standard defines",
+        )  # fmt: skip
     _check_bits(dataset, geometry, name)
     if _SAMPLES.get(geometry.photometric) != geometry.samples:
         raise bad(
@@ -187,7 +193,7 @@ def header_flags(dataset: Dataset) -> tuple[str, ...]:
     """Return flags for what a header does oddly without making the pixels doubtful."""
     flags = []
     meta = dataset.file_meta
-    if {element.keyword for element in meta} == {"TransferSyntaxUID"}:
+    if {int(tag) for tag in meta.keys()} == {_TRANSFER_SYNTAX}:  # noqa: SIM118  a value may not decode
         flags.append("F-DCM-009 no-meta")
     implicit = getattr(dataset, "original_encoding", (None, None))[0]
     syntax = UID(str(meta.TransferSyntaxUID))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import get_j2k_parameters
+from pydicom.uid import JPEGExtended12Bit
 
 from modalities.dicom_header import Geometry, bad, number, pixel_length
 
@@ -38,6 +39,7 @@ def check_streams(dataset: Dataset, geometry: Geometry, name: str) -> tuple[str,
                 4, name, "compressed stream", f"{size[0]} x {size[1]} pixels",
                 f"Rows {geometry.rows} x Columns {geometry.columns}",
             )  # fmt: skip
+    _refuse_twelve_bits(streams[0], geometry, name)
     declared = number(dataset, "PixelRepresentation", name) or 0
     signed = get_j2k_parameters(streams[0]).get("is_signed")
     if signed is not None and bool(declared) != signed:
@@ -83,6 +85,17 @@ def _require_decoder(geometry: Geometry, name: str) -> None:
             6, name, "TransferSyntaxUID (0002,0010)", geometry.syntax_name,
             "an uncompressed, RLE, JPEG, JPEG-LS or JPEG 2000 syntax",
             f"Install {' or '.join(missing)}, or convert the file.",
+        )  # fmt: skip
+
+
+def _refuse_twelve_bits(stream: bytes, geometry: Geometry, name: str) -> None:
+    """Refuse 12-bit lossy JPEG, which no decoder with a permissive licence reads (D06)."""
+    at = stream.find(b"\xff\xc1")
+    lossy = geometry.syntax == JPEGExtended12Bit and at >= 0
+    if lossy and stream[at + 4 : at + 5] == b"\x0c":
+        raise bad(
+            6, name, "TransferSyntaxUID (0002,0010)", f"{geometry.syntax_name}, 12 bits",
+            "8 bits, or another syntax", "Convert the file to JPEG 2000 or to no compression.",
         )  # fmt: skip
 
 

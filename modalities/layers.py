@@ -106,7 +106,8 @@ class AttentionPool(nn.Module):
         score_BT = self.score(tokens_BTW).squeeze(-1)
         if valid_BT is not None:
             score_BT = score_BT.masked_fill(~_at_least_one(valid_BT), float("-inf"))
-        return (score_BT.softmax(dim=1).unsqueeze(-1) * tokens_BTW).sum(dim=1)
+        pooled: Tensor = (score_BT.softmax(dim=1).unsqueeze(-1) * tokens_BTW).sum(dim=1)
+        return pooled
 
 
 def resize_line(positions: Tensor, length: int) -> Tensor:
@@ -138,7 +139,8 @@ def sincos(length: int, width: int) -> Tensor:
     place = torch.arange(length, dtype=torch.float32).unsqueeze(1)
     rate = 10000.0 ** (-torch.arange(0, width, 2, dtype=torch.float32) / width)
     angle = place * rate
-    return torch.cat([angle.sin(), angle.cos()], dim=1)[:, :width].unsqueeze(0)
+    table: Tensor = torch.cat([angle.sin(), angle.cos()], dim=1)[:, :width].unsqueeze(0)
+    return table
 
 
 def _key_mask(valid_BT: Tensor | None) -> Tensor | None:

@@ -244,7 +244,8 @@ def _refuse_code(place: Path, name: str) -> None:
                 "E-CKP-009", file=f"{name}/{path.name}", field="content", found="no JSON",
                 expected="a JSON configuration",
             ) from None  # fmt: skip
-        asked = {"auto_map", "trust_remote_code", "custom_pipelines"} & set(content or {})
+        keys = set(content) if isinstance(content, dict) else set()
+        asked = keys & {"auto_map", "trust_remote_code", "custom_pipelines"}
         if asked:
             raise Refusal(
                 "E-CKP-009", file=f"{name}/{path.name}", field=sorted(asked)[0],

@@ -85,7 +85,7 @@ def bar(row: Mapping[str, Any]) -> Bar | None:
     words += f", 95 % interval {interval(row)}" if interval(row) else ", no interval"
     words += f", chance {number(chance)}" if chance is not None else ""
     return Bar(
-        at=_percent(value), low=_percent(low), high=_percent(high), chance=_percent(chance),
+        at=round(100 * value, 2), low=_percent(low), high=_percent(high), chance=_percent(chance),
         words=words,
     )  # fmt: skip
 

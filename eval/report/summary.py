@@ -43,11 +43,11 @@ def _on_what(data: ReportData) -> str:
 
 
 def _results(data: ReportData) -> list[str]:
-    """One sentence for each main number, at most four."""
+    """One sentence for each main number, at most three."""
     rows = main_rows(data.metrics)
     if not rows:
         return ["No evaluation result was given."]
-    spoken = [_result(row) for row in rows[:4]]
+    spoken = [_result(row) for row in rows[:3]]
     more = len(rows) - len(spoken)
     return [*spoken, f"{count(more)} more main results follow."] if more else spoken
 
@@ -65,5 +65,5 @@ def _result(row: Mapping[str, Any]) -> str:
     verdict = standing(row)[0]
     return (
         f"{subject}{where}: {metric_name(row)} {number(row['value'])} ({sure}{chance}; "
-        f"{count(row.get('n'))} queries in {count(row.get('n_groups'))} groups), {verdict}."
+        f"n = {count(row.get('n'))} in {count(row.get('n_groups'))} groups), {verdict}."
     )

@@ -88,15 +88,30 @@ def place(row: Row) -> str:
 
 def _panel(rows: list[Row]) -> Panel:
     ordered = _by_metric(rows)
+    common = _common_exclusion(rows)
+    if common:
+        ordered = [{**row, "n_excluded": {}} for row in ordered]
     kept = ordered if len(ordered) <= OPEN_ROWS else [row for row in ordered if _is_main(row)]
     kept = kept or ordered
     held = {id(row) for row in kept}
     return Panel(
         title=f"{task_name(rows[0])} · {place(rows[0])}",
-        subtitle=_subtitle(rows[0]),
+        subtitle=" · ".join(part for part in (_subtitle(rows[0]), common) if part),
         lines=_lines(kept),
         rest=_lines([row for row in ordered if id(row) not in held]),
     )
+
+
+def _common_exclusion(rows: list[Row]) -> str:
+    """Word what all rows of a panel left out alike, so that it is said once."""
+    texts = {_excluded(row) for row in rows}
+    return texts.pop() if len(texts) == 1 else ""
+
+
+def _excluded(row: Row) -> str:
+    excluded = row.get("n_excluded") or {}
+    kept = ", ".join(f"{number(n)} {why}" for why, n in excluded.items() if n)
+    return f"left out: {kept}" if kept else ""
 
 
 def _by_metric(rows: list[Row]) -> list[Row]:
@@ -160,12 +175,9 @@ def _size(row: Row) -> str:
 
 def _note(row: Row, defined: bool) -> str:
     """Say why a number is missing, what was left out of it, and what to beware of."""
-    excluded = row.get("n_excluded") or {}
     parts = [
         str(row.get("reason") or ("" if defined else "no reason given")),
-        "left out: " + ", ".join(f"{number(n)} {why}" for why, n in excluded.items())
-        if any(excluded.values())
-        else "",
+        _excluded(row),
         *(str(flag) for flag in row.get("flags") or ()),
         f"p {probability(row['p'])}" if finite(row.get("p")) is not None else "",
     ]

@@ -99,10 +99,10 @@ def standing(row: Row) -> tuple[str, bool]:
 
 def warnings(data: ReportData) -> tuple[str, ...]:
     """Return what the first paragraph must warn about, most serious first."""
-    found = leaks(data.leakage)
+    leaked = leaks(data.leakage)
     leak = (
-        [f"The leakage audit found {listing(found)}; numbers below may be too good."]
-        if found
+        [f"The leakage audit found {listing(leaked)}; numbers below may be too good."]
+        if leaked
         else []
     )
     below = [
@@ -111,7 +111,8 @@ def warnings(data: ReportData) -> tuple[str, ...]:
         if not standing(row)[1] and finite(row.get("value")) is not None
     ]
     absent = [] if any(map(is_control, data.metrics)) else ["No control was run beside the model."]
-    return tuple([*leak, *_control_warnings(data.metrics), *below, *absent])
+    found = (*leak, *_control_warnings(data.metrics), *below, *absent)
+    return tuple(text[:1].upper() + text[1:] for text in found)
 
 
 def leaks(leakage: Mapping[str, Any]) -> list[str]:

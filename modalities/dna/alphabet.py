@@ -21,9 +21,7 @@ GAPS = "-."
 
 _BASES = np.frombuffer(LETTERS.encode(), dtype=np.uint8)
 _COMPLEMENT = np.array([3, 2, 1, 0, UNKNOWN], dtype=np.uint8)
-_TO_CODE = bytes(
-    "ACGT".index(chr(byte)) if chr(byte) in "ACGT" else UNKNOWN for byte in range(256)
-)
+_TO_CODE = bytes("ACGT".index(chr(byte)) if chr(byte) in "ACGT" else UNKNOWN for byte in range(256))
 
 
 def encode(letters: bytes) -> Codes:

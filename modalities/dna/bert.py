@@ -39,9 +39,7 @@ class KmerTokens(nn.Module):
         self.k, self.stride = options.k, options.stride or options.k
         self.first = len(SPECIALS[options.vocabulary])
         self.unknown = unknown_id(options.vocabulary)
-        self.register_buffer(
-            "powers", 4 ** torch.arange(options.k - 1, -1, -1), persistent=False
-        )
+        self.register_buffer("powers", 4 ** torch.arange(options.k - 1, -1, -1), persistent=False)
 
     def forward(self, codes: Tensor) -> Tensor:
         """Return token ids; a k-mer with a hidden base is the mask, else one with N is unknown."""
@@ -149,8 +147,9 @@ def merge_lora(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         if key.endswith((".w.weight", ".w.bias")) and re.search(r"\.(query|value)\.w\.", key):
             stem, _, part = key.rpartition(".w.")
             low, high = tensors.get(f"{stem}.w_a.weight"), tensors.get(f"{stem}.w_b.weight")
-            update = part == "weight" and low is not None and high is not None
-            merged[f"{stem}.{part}"] = tensor + high @ low if update else tensor
+            merged[f"{stem}.{part}"] = tensor
+            if part == "weight" and low is not None and high is not None:
+                merged[f"{stem}.{part}"] = tensor + high @ low
         elif not _LORA.search(key):
             merged[key] = tensor
     return merged

@@ -49,7 +49,9 @@ class KmerBertTiny(Encoder):
         values = _whole_tokens(batch.values)
         onehot = F.one_hot(values, HIDDEN + 1).to(self.stem.weight.dtype)
         if batch.valid is not None:
-            onehot = onehot * F.pad(batch.valid, (0, values.shape[1] - batch.valid.shape[1]))[..., None]
+            onehot = (
+                onehot * F.pad(batch.valid, (0, values.shape[1] - batch.valid.shape[1]))[..., None]
+            )
         tokens = F.gelu(self.stem(F.pad(onehot.transpose(1, 2), (self.side, self.side))))
         tokens = tokens.transpose(1, 2)
         valid = None if batch.valid is None else self.patchify(batch.valid).any(dim=-1)

@@ -42,8 +42,9 @@ def _count(codes: Codes, table: NDArray[np.uint8]) -> tuple[int, int, int]:
 def _table(codons: tuple[str, ...]) -> NDArray[np.uint8]:
     """Return a look-up table (125,) that is 1 at the words of some codons."""
     table = np.zeros(125, dtype=np.uint8)
-    for a, b, c in codons:
-        table["ACGT".index(a) * 25 + "ACGT".index(b) * 5 + "ACGT".index(c)] = 1
+    for codon in codons:
+        a, b, c = ("ACGT".index(letter) for letter in codon)
+        table[a * 25 + b * 5 + c] = 1
     return table
 
 

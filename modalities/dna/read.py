@@ -15,19 +15,21 @@ _LETTERS = f"ACGTUN{AMBIGUOUS}{GAPS} \t\r\n"
 _DROP = str.maketrans("", "", _LETTERS + _LETTERS.lower())
 _MARKS = ("/", "\\", ".", "#", ":", "\0")
 SHOWN = 120
+LONGEST_LETTER_NAME = 40
 
 
 def read(source: Source, options: DnaOptions) -> Sample:
     """Decode a sequence in the cell, `file`, or `file#record`.
 
-    A cell that holds nothing but DNA letters, gaps and spaces is a sequence. Any other cell with a
-    slash, dot, colon or hash is a path; what is left is a sequence with letters that are refused.
+    A cell that holds nothing but DNA letters, gaps and spaces is a sequence (with dots only if it is
+    longer than any file name such as `a.d` would be). Any other cell with a slash, dot, colon or
+    hash is a path; what is left is a sequence with letters that are refused.
 
     Raises:
         BadInput: whatever cannot be trusted.
     """
     value = source.value
-    if not value.translate(_DROP) or not any(mark in value for mark in _MARKS):
+    if _is_sequence(value):
         return clean(value, options, name=f"<sequence, {len(value)} characters>")
     file, record = _parted(source)
     path = resolve_inside(file, source.root)
@@ -39,11 +41,16 @@ def read(source: Source, options: DnaOptions) -> Sample:
     text = Text(path, name, options.max_content_mb << 20, options.max_letters)
     flags = ("F-DNA-003 byte order mark",) if text.marked() else ()
     if record is None:
-        found, more = only_record(text, options), ()
-    else:
-        found, more = named_record(text, record, options)
-        name = f"{name}#{record[:SHOWN]}"
-    return clean(found.letters, options, name=name, flags=(*flags, *more))
+        return clean(only_record(text, options).letters, options, name=name, flags=flags)
+    found, more = named_record(text, record, options)
+    return clean(found.letters, options, name=f"{name}#{record[:SHOWN]}", flags=(*flags, *more))
+
+
+def _is_sequence(value: str) -> bool:
+    """Return whether a cell is meant as a sequence."""
+    if not value.translate(_DROP):
+        return "." not in value or len(value) > LONGEST_LETTER_NAME
+    return not any(mark in value for mark in _MARKS)
 
 
 def _parted(source: Source) -> tuple[str, str | None]:

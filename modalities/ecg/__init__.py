@@ -88,7 +88,7 @@ class Ecg(Modality[ECGOptions]):
 
     def preview(self, sample: Sample) -> Figure:
         """Draw the twelve leads."""
-        return draw(sample, ORDERS["standard"])
+        return draw(sample, sample.meta.get("leads", ORDERS["standard"]))
 
 
 ECG = Ecg()

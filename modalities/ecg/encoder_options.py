@@ -30,7 +30,7 @@ class TinyOptions(Vit1dOptions):
     width: int = Field(64, ge=8)
     depth: int = Field(3, ge=1)
     heads: int = Field(4, ge=1)
-    stem: int = Field(32, ge=4, description="channels of the first convolution")
+    stem: int = Field(48, ge=4, description="channels of the first convolution")
     patch: int = Field(20, ge=1, description="samples per token")
     reach: int = Field(10, ge=0, description="samples the first convolution sees on either side")
 

@@ -59,7 +59,7 @@ def _fibrillating(rng: np.random.Generator) -> list[Wave]:
     """Irregular cycles and no P wave; `_fibrillation` adds the f waves."""
     waves: list[Wave] = []
     shape = _Shape(rng)
-    mean_s, spread = rng.uniform(0.5, 0.95), rng.uniform(0.2, 0.35)
+    mean_s, spread = rng.uniform(0.5, 0.95), rng.uniform(0.24, 0.4)
     at_s = -rng.uniform(0, mean_s)
     while at_s < SECONDS + 1:
         cycle_s = max(0.33, mean_s * float(rng.lognormal(0, spread)))
@@ -129,7 +129,7 @@ class _Shape:
 
     def __init__(self, rng: np.random.Generator) -> None:
         self.pr_s = rng.uniform(0.13, 0.19)
-        self.p = np.array([0.6, 0.8, -0.1]) * rng.uniform(0.12, 0.22)
+        self.p = np.array([0.6, 0.8, -0.1]) * rng.uniform(0.14, 0.24)
         self.q = np.array([-0.15, -0.05, -0.35]) * rng.uniform(0.3, 1.2)
         self.r = np.array([0.75, 0.75, 0.25]) * rng.uniform(0.8, 1.3)
         self.s = np.array([-0.2, -0.25, 0.45]) * rng.uniform(0.3, 1.3)
@@ -204,17 +204,17 @@ def _fibrillation(rng: np.random.Generator) -> NDArray[np.float64]:
     time_s = np.arange(RATE_HZ * SECONDS) / RATE_HZ
     drift = np.sin(2 * np.pi * rng.uniform(0.1, 0.5) * time_s + rng.uniform(0, 6.28))
     phase = 2 * np.pi * rng.uniform(4.5, 8.0) * time_s + rng.uniform(0.5, 2.0) * drift
-    size = rng.uniform(0.08, 0.18) * (1 + 0.4 * np.sin(2 * np.pi * 0.3 * time_s))
+    size = rng.uniform(0.1, 0.2) * (1 + 0.4 * np.sin(2 * np.pi * 0.3 * time_s))
     return np.asarray((size * np.sin(phase))[:, None] * np.array([0.2, 0.7, -0.9]))
 
 
 def _nuisance(rng: np.random.Generator) -> NDArray[np.float64]:
     """Return (5000, 8) mV of electrode offsets, baseline wander, mains hum and muscle noise."""
     time_s = np.arange(RATE_HZ * SECONDS)[:, None] / RATE_HZ
-    wander = np.zeros((len(time_s), 8)) + rng.normal(0, 0.06, 8)
+    wander = np.zeros((len(time_s), 8)) + rng.normal(0, 0.09, 8)
     for _ in range(2):
         phase = 2 * np.pi * rng.uniform(0.08, 0.4) * time_s + rng.uniform(0, 6.28)
-        wander += rng.normal(0, rng.uniform(0.03, 0.14), 8) * np.sin(phase)
+        wander += rng.normal(0, rng.uniform(0.04, 0.17), 8) * np.sin(phase)
     mains = 2 * np.pi * float(rng.choice([50, 60])) * time_s + rng.uniform(0, 6.28)
     hum = rng.uniform(0, 0.02) * rng.uniform(0.2, 1, 8) * np.sin(mains)
     return np.asarray(wander + hum + rng.normal(0, rng.uniform(0.005, 0.02), wander.shape))

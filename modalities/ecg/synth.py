@@ -2,7 +2,7 @@
 
 What is planted, in every beat unless said otherwise (vectors in `heart.py`):
 - sinus rhythm: P wave, narrow QRS, upright T, regular cycle.
-- atrial fibrillation: no P wave, cycles that vary by 20 to 35 %, f waves of 4.5 to 8 Hz largest in V1.
+- atrial fibrillation: no P wave, cycles that vary by 24 to 40 %, f waves of 4.5 to 8 Hz largest in V1.
 - ST elevation myocardial infarction: ST and T lifted towards one territory (anterior V1-V4, inferior II III
   aVF, or lateral I aVL V5 V6, drawn per record), depressed opposite to it.
 - left bundle branch block: QRS of about 150 ms, notched, negative in V1 and upright in V6, ST-T opposite.
@@ -119,7 +119,7 @@ def write_finding(finding: str, rng: np.random.Generator, folder: Path) -> str:
 
 
 def write_record(
-    folder: Path, name: str, stored: NDArray[np.int16], leads: tuple[str, ...] = LEADS
+    folder: Path, name: str, stored: NDArray[np.int16], *, leads: tuple[str, ...] = LEADS
 ) -> None:
     """Write stored values (leads, T) at 1000 per mV and 500 Hz as WFDB format 16, with true checksums."""
     lines = [f"{name} {len(stored)} {RATE_HZ} {stored.shape[1]}"]

@@ -21,7 +21,7 @@ from workbench.modality import Batch, Weights
 class TinyVit3d(Encoder):
     """Convolutional stem down to cubes of 3 x 16 x 16, then transformer blocks over the cubes."""
 
-    lora_targets = ("stem.0", "stem.2", "stem.4", "Wqkv", "out_proj", "fc1", "fc2")
+    lora_targets = ("stem.2", "stem.4", "Wqkv", "out_proj", "fc1", "fc2")
 
     def __init__(self, options: TinyOptions, grid: tuple[int, int, int]) -> None:
         super().__init__()
@@ -41,17 +41,22 @@ class TinyVit3d(Encoder):
         self.norm = nn.LayerNorm(C)
 
     def forward(self, batch: Batch) -> Features:
-        """Return the mean and the maximum over cubes as pooled features, (B, 2 C)."""
-        x = self.stem(standardise(pad_to(batch.values, CUBE)))
+        """Return how much the tokens and the stem's own features vary over the volume, (B, 2 C).
+
+        A lesion fills few cubes: it hardly moves their mean, which the average eye dominates, but
+        it widens their spread.
+        """
+        x = self.stem(pad_to(standardise(batch), CUBE))
         d, h, w = x.shape[2:]
+        local = x.flatten(2).transpose(1, 2)
         place = resize_grid(self.place, self.grid[1:], (h, w)).unsqueeze(1)
         time = resize_line(self.time, d).unsqueeze(2)
-        x = x.flatten(2).transpose(1, 2) + (place + time).flatten(1, 2)
+        x = local + (place + time).flatten(1, 2)
         valid = token_valid(batch, CUBE)
         for block in self.trunk:
             x = block(x, valid)
         x = self.norm(x)
-        return Features(torch.cat([masked_mean(x, valid), _top(x, valid)], dim=1), x, valid)
+        return Features(torch.cat([spread(x, valid), spread(local, valid)], dim=1), x, valid)
 
     def blocks(self) -> Sequence[nn.Module]:
         """Return the stem, then the transformer blocks."""
@@ -70,16 +75,20 @@ def build_tiny(encoder_options: TinyOptions, weights: Weights, options: OctOptio
     return TinyVit3d(encoder_options, grid)
 
 
-def standardise(values: Tensor) -> Tensor:
-    """Shift and scale each volume of (B, 1, D, H, W) to mean 0 and deviation 1 over its own voxels."""
-    mean = values.mean(dim=(1, 2, 3, 4), keepdim=True)
-    deviation = values.std(dim=(1, 2, 3, 4), keepdim=True)
-    return (values - mean) / (deviation + 1e-3)
+def spread(x_BTC: Tensor, valid_BT: Tensor | None) -> Tensor:
+    """Return the logarithm of each feature's deviation over the real tokens, (B, C)."""
+    mean = masked_mean(x_BTC, valid_BT).unsqueeze(1)
+    return 0.5 * torch.log(masked_mean((x_BTC - mean) ** 2, valid_BT) + 1e-6)
 
 
-def _top(x_BTC: Tensor, valid_BT: Tensor | None) -> Tensor:
-    """Return the largest value of each feature over the real tokens, (B, C)."""
-    if valid_BT is None:
-        return x_BTC.amax(dim=1)
-    low = x_BTC.masked_fill(~valid_BT.unsqueeze(-1), torch.finfo(x_BTC.dtype).min)
-    return torch.where(valid_BT.any(dim=1, keepdim=True), low.amax(dim=1), 0.0)
+def standardise(batch: Batch) -> Tensor:
+    """Shift and scale each volume (B, 1, D, H, W) to mean 0 and deviation 1 over its real voxels."""
+    values, axes = batch.values, (1, 2, 3, 4)
+    if batch.valid is None:
+        mean, variance = values.mean(axes, keepdim=True), values.var(axes, keepdim=True)
+    else:
+        real = batch.valid.expand_as(values).to(values.dtype)
+        count = real.sum(axes, keepdim=True).clamp_min(1.0)
+        mean = (values * real).sum(axes, keepdim=True) / count
+        variance = ((values - mean) ** 2 * real).sum(axes, keepdim=True) / count
+    return (values - mean) / (variance.sqrt() + 1e-3)

@@ -50,7 +50,8 @@ def unit_range(
     volume: Volume, name: str, options: OctOptions
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None, tuple[str, ...]]:
     """Return values in 0..1 (uint8 stays uint8, divided after resampling), what is real, and flags."""
-    frames, valid, flags = volume.frames, volume.valid, ()
+    frames, valid = volume.frames, volume.valid
+    flags: tuple[str, ...] = ()
     if options.intensity == "linear" and volume.kind == "display":
         raise BadInput(
             "E-OCT-012", file=name, field="intensity", found="display (gamma applied)",
@@ -182,7 +183,7 @@ def _look_flags(frames: NDArray[Any], volume: Volume, options: OctOptions) -> tu
     top = frames.reshape(len(frames), -1).max(axis=1)
     black = top < 0.02 * white
     full = (frames > 0.98 * white).reshape(len(frames), -1).mean(axis=1) > 0.5
-    flags = ("F-OCT-013 black-bscan",) if black.any() else ()
+    flags: tuple[str, ...] = ("F-OCT-013 black-bscan",) if black.any() else ()
     flags += ("F-OCT-013 saturated-bscan",) if full.any() else ()
     quality = volume.meta.get("quality_db")
     if quality is not None and quality < options.min_quality_db:

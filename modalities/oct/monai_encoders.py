@@ -76,7 +76,7 @@ class MonaiSwinUnetr(Encoder):
 
 def build_vit(encoder_options: MonaiVitOptions, weights: Weights, options: OctOptions) -> Encoder:
     """Build `monai_vit3d` for the input shape of the modality's options."""
-    from monai.networks.nets import ViT
+    from monai.networks.nets.vit import ViT
 
     size = tuple(-(-n // side) * side for n, side in zip(options.shape, CUBE, strict=True))
     network = ViT(

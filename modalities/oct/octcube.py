@@ -70,7 +70,8 @@ class OctCubeVit(Encoder):
     def positions(self, d: int, h: int, w: int) -> Tensor:
         """Return position vectors (1, d * h * w, C), bicubic in space, linear or cropped in time."""
         space = resize_grid(self.pos_embed_spatial, self.spatial_grid, (h, w))
-        time, have = self.pos_embed_temporal, self.pos_embed_temporal.shape[1]
+        time: Tensor = self.pos_embed_temporal
+        have = time.shape[1]
         if self.temporal == "crop" and d < have:
             start = (have - d) // 2
             time = time[:, start : start + d]

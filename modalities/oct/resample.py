@@ -33,7 +33,8 @@ def triangle_weights(old: int, new: int) -> NDArray[np.float32]:
     centre = (np.arange(new) + 0.5) * step
     distance = np.abs((np.arange(old) + 0.5)[None, :] - centre[:, None]) / reach
     weight = np.maximum(0.0, 1.0 - distance)
-    return (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
+    matrix: NDArray[np.float32] = (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
+    return matrix
 
 
 def _along(volume: NDArray[Any], axis: int, new: int) -> NDArray[Any]:

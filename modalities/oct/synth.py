@@ -98,7 +98,8 @@ def _paint(retina: Retina) -> Surface:
     z = np.arange(HEIGHT, dtype=np.float64)[None, :, None]
     top = (retina.ilm + retina.pit)[:, None, :]
     depth = (z - top) / np.maximum(retina.rpe[:, None, :] - top, 2.0)
-    return np.interp(depth, _DEPTH + _DEPTH_RPE, _LIGHT + _LIGHT_RPE)
+    light: Surface = np.interp(depth, _DEPTH + _DEPTH_RPE, _LIGHT + _LIGHT_RPE)
+    return light
 
 
 def _nothing(retina: Retina, rng: np.random.Generator) -> tuple[Retina, Surface]:

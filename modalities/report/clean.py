@@ -27,9 +27,11 @@ _RTF_WORD = re.compile(r"\\[a-zA-Z]{1,32}-?\d{0,10} ?|\\[^a-zA-Z0-9]|[{}]")
 _HL7_ESCAPE = re.compile(r"\\(?:\.[a-z]{2}[+-]?\d*|[HNFSTRE]|X[0-9A-F]+)\\")
 _HL7_SEGMENT = re.compile(r"(?m)^(?:MSH|PID|PV1|ORC|OBR|EVN|NTE)\|[^\r\n]*[\r\n]*")
 _HL7_RESULT = re.compile(r"(?m)^OBX\|[^|\n]*\|(?:TX|FT|ST)\|[^|\n]*\|[^|\n]*\|([^|\r\n]*)[^\r\n]*")
-_MARKDOWN = re.compile(r"(?m)^ {0,3}#{1,6} +|\*\*|__(?=\w)|(?<=\w)__(?!_)|^ {0,3}[*•] +|```+|~~~+")
+_MARKDOWN = re.compile(
+    r"(?m)^ {0,3}#{1,6} +|\*\*|(?<!\w)__(?=[^\W_])|(?<=[^\W_])__(?!\w)|^ {0,3}[*•] +|```+|~~~+"
+)
 _REDACTED = re.compile(
-    r"_{2,}|\bX{4,}\b|\[\*\*[^\]\n]{0,80}\*\*\]|\[(?:redacted|deidentified|anonymi[sz]ed)\]|<(?:name|date|phone)>",
+    r"_{3,}|\b(?-i:X{4,})\b|\[\*\*[^\]\n]{0,80}\*\*\]|\[(?:redacted|deidentified|anonymi[sz]ed)\]|<(?:name|date|phone)>",
     re.IGNORECASE,
 )  # fmt: skip
 
@@ -68,13 +70,14 @@ def clean(text: str) -> tuple[str, list[str]]:
     visible = _CONTROL.sub(" ", _INVISIBLE.sub("", plain))
     if visible != plain:
         flags.append("F-TXT-003 invisible-characters")
-    bare = _strip_markup(visible)
-    if bare != visible:
-        flags.append("F-TXT-019 markup-stripped")
-    neutral = _REDACTED.sub(PLACEHOLDER, bare)
+    # first of all: some of these marks look like Markdown
+    neutral = _REDACTED.sub(PLACEHOLDER, visible)
     if PLACEHOLDER in neutral:
         flags.append("F-TXT-007 placeholders")
-    lines = (" ".join(line.split()) for line in neutral.split("\n"))
+    bare = _strip_markup(neutral)
+    if bare != neutral:
+        flags.append("F-TXT-019 markup-stripped")
+    lines = (" ".join(line.split()) for line in bare.split("\n"))
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip(), flags
 
 

@@ -10,13 +10,14 @@ _PATTERNS = {
         rf"\b{_TITLE}\.? (?:med\. )?[A-ZÄÖÜ][\w'’-]+|(?i:\bname ?: ?)[A-ZÄÖÜ][\w'’-]+"
     ),
     "record-number": re.compile(
-        r"(?i)\b(?:mrn|medical record|record no|accession|patient id|fall-?nr|pat-?id)\b[ .:#]*[\w-]*\d[\w-]*"
+        r"(?i)\b(?:mrn|medical record|record no|accession|patient id|fall-?nr|pat-?id)\b"
+        r"[ .:#]{0,8}[\w-]{0,30}\d"
     ),
     "date": re.compile(
         r"\b(?:\d{1,2}[./-]\d{1,2}[./-](?:19|20)?\d{2}|(?:19|20)\d{2}-\d{2}-\d{2})\b"
     ),
     "phone": re.compile(r"(?:\+\d{1,3}[ -]?)?\(?\b\d{3}\)?[ -]\d{3}[ -]\d{4}\b|\+\d{7,15}\b"),
-    "e-mail": re.compile(r"[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{2,64}"),
+    "e-mail": re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}\.[\w.-]{2,64}"),
 }
 
 

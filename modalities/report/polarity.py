@@ -99,7 +99,7 @@ def polarity(sentence: str, finding: str) -> Polarity | None:
 
 def _mention(text: str, start: int, end: int) -> Polarity:
     """Judge one mention by the triggers in its scope."""
-    before = _PSEUDO.sub(" ", _last_clause(text[:start]))
+    before = _PSEUDO.sub(" ", _last_clause(text, start))
     after = _PSEUDO.sub(" ", _first_clause(text[end:]))
     if _any(_DOUBT_BEFORE, before) or _any(_DOUBT_AFTER, after):
         return "uncertain"
@@ -108,14 +108,15 @@ def _mention(text: str, start: int, end: int) -> Polarity:
     return "affirmed"
 
 
-def _last_clause(text: str) -> str:
-    """Return what of the words before a mention reaches it: from the last turn or full stop on."""
-    start = max((hit.end() for hit in _TURN.finditer(text)), default=0)
-    stop = max((hit.end() for hit in re.finditer(r"[.!?] ", text)), default=0)
-    start = max(start, stop)
-    # a verb between comma and mention makes a new clause; a list ("no a, b or c") goes on
-    clause = max((hit.end() for hit in _CLAUSE.finditer(text)), default=0)
-    return text[max(start, clause) :]
+def _last_clause(text: str, end: int) -> str:
+    """Return what of the words before a mention reaches it: from the last turn or full stop on.
+
+    A verb behind a comma makes a new clause; a list ("no a, b or c") goes on.
+    """
+    starts = [hit.end() for hit in _TURN.finditer(text[:end])]
+    starts += [hit.end() for hit in re.finditer(r"[.!?] ", text[:end])]
+    starts += [hit.end() for hit in _CLAUSE.finditer(text) if hit.end() <= end]
+    return text[max(starts, default=0) : end]
 
 
 def _first_clause(text: str) -> str:

@@ -39,7 +39,7 @@ _ANY = "|".join(re.escape(word) for word in sorted(_NAMES, key=len, reverse=True
 _HEADING = re.compile(
     rf"(?im)(?:^[ \t]*|(?<=[.;] ))({_ANY})[ \t]*(?::|/[ \t]*(?:{_ANY})[ \t]*:)|^[ \t]*({_ANY})[ \t]*$"
 )
-_EMPTY = re.compile(r"(?:none|n/?a|nil|not available|keine?|_+|-+|[\s.,;:_-])*", re.IGNORECASE)
+_EMPTY = re.compile(r"(?:none|n/?a|nil|not available|keine?|[\s.,;:_-])*", re.IGNORECASE)
 
 
 def find_sections(text: str) -> dict[str, str]:

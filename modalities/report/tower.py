@@ -74,8 +74,8 @@ class TransformerText(Encoder):
 
     def blocks(self) -> Sequence[nn.Module]:
         """Return the transformer's layers: its longest list of modules."""
-        lists = [module for module in self.model.modules() if isinstance(module, nn.ModuleList)]
-        return list(max(lists, key=lambda layers: len(layers))) if lists else [self.model]
+        lists = [list(m) for m in self.model.modules() if isinstance(m, nn.ModuleList)]
+        return max(lists, key=len) if lists else [self.model]
 
     def patchify(self, values: Tensor) -> Tensor:
         """Return (B, T, 1): one id under each token."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modalities.xray.encoder_options import CnnVitTinyOptions, VitOptions
 from modalities.xray.findings import FINDINGS
 from modalities.xray.options import XrayOptions
 from workbench.modality import (
@@ -19,7 +21,6 @@ from workbench.modality import (
     EncoderEntry,
     Masked,
     Modality,
-    Options,
     Sample,
     Source,
     Spec,
@@ -31,40 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["XRAY", "CnnVitTinyOptions", "VitOptions", "Xray", "XrayOptions"]
 
 
-class CnnVitTinyOptions(Options):
-    """Size of the tiny encoder.
-
-    Attributes:
-        width: feature width of a token; a multiple of `heads` and of 8.
-        depth: transformer blocks.
-        heads: attention heads.
-    """
-
-    width: int = 96
-    depth: int = 2
-    heads: int = 4
-
-
-class VitOptions(Options):
-    """Shape of a vision transformer built from scratch; weights from a folder bring their own.
-
-    Attributes:
-        width: hidden width (ViT-B: 768).
-        depth: blocks (ViT-B: 12).
-        heads: attention heads (ViT-B: 12).
-        patch: side of a patch in pixels (ViT-B/16: 16).
-        qkv_bias: False builds MoRE's variant.
-        pool: the class token, or the mean of the patch tokens.
-    """
-
-    width: int = 768
-    depth: int = 12
-    heads: int = 12
-    patch: int = 16
-    qkv_bias: bool = True
-    pool: str = "cls"
-
-
 class Xray(Modality[XrayOptions]):
     """The X-ray modality; importing it imports neither torch nor an image library."""
 
@@ -74,12 +41,12 @@ class Xray(Modality[XrayOptions]):
     )  # fmt: skip
     options = XrayOptions
     findings = FINDINGS
-    encoders = {
+    encoders = MappingProxyType({
         entry.name: entry
         for entry in (
             EncoderEntry[XrayOptions](
                 "cnn_vit_tiny", "modalities.xray.encoders:cnn_vit_tiny",
-                "three strided convolutions, two transformer blocks; trains on a CPU at 64 pixels",
+                "strided convolutions and one transformer block; trains on a CPU at 64 pixels",
                 CnnVitTinyOptions, frozenset({"scratch"}), "nothing: starts from random numbers",
             ),
             EncoderEntry[XrayOptions](
@@ -88,7 +55,7 @@ class Xray(Modality[XrayOptions]):
                 VitOptions, frozenset({"scratch", "local", "hub"}), "whatever its folder says",
             ),
         )
-    }  # fmt: skip
+    })  # fmt: skip
 
     def read(self, source: Source, options: XrayOptions) -> Sample:
         """Decode a DICOM, PNG, JPEG or TIFF file, chosen by content."""

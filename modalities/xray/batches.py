@@ -12,6 +12,7 @@ from workbench.modality import Batch, Masked, Sample
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from torch import Tensor
 
 _SMALL_PICTURE = 112
 
@@ -66,6 +67,16 @@ def mask(batch: Batch, rng: np.random.Generator, ratio: float) -> Masked:
     ).clamp_min(1)
     covered = torch.where(hidden, mean, batch.values)
     return Masked(Batch(covered, batch.valid), batch.values, hidden & real)
+
+
+def token_valid(batch: Batch, side: int) -> Tensor | None:
+    """Return which square patches hold any picture, (B, T), None when all do."""
+    from torch.nn.functional import max_pool2d
+
+    if batch.valid is None:
+        return None
+    valid = batch.valid.expand(-1, 1, *batch.values.shape[2:])
+    return max_pool2d(valid.float(), side).flatten(1) > 0
 
 
 def preview(sample: Sample) -> Figure:

@@ -24,10 +24,12 @@ def equalise(grey: Grey) -> Grey:
     Args:
         grey: (H, W) in 0..1, at least 8 x 8.
     """
-    low, high = float(grey.min()), float(grey.max())
+    # the reference goes through 16 bits first, which decides the bin of pixels near an edge
+    deep = np.rint(grey.astype(np.float64) * 65535)
+    low, high = float(deep.min()), float(deep.max())
     if high <= low:
         return grey.copy()
-    levels = np.rint((grey.astype(np.float64) - low) / (high - low) * (_LEVELS - 1))
+    levels = np.rint((deep - low) / (high - low) * (_LEVELS - 1))
     tile = (max(grey.shape[0] // 8, 1), max(grey.shape[1] // 8, 1))
     ends = [(k // 2, (k - s % k) % k + -(-k // 2)) for s, k in zip(grey.shape, tile, strict=True)]
     bins = np.pad(levels.astype(np.int64), ends, mode="reflect") // (1 + _LEVELS // _BINS)

@@ -1,6 +1,6 @@
-"""The tiny X-ray encoder: a strided convolutional stem, then transformer blocks.
+"""The tiny X-ray encoder: residual convolutions down to one token per 8 x 8 pixels, then attention.
 
-Legend: B batch, C channels, T tokens, W width; a token stands for 8 x 8 pixels.
+Legend: B batch, C channels, T tokens, W width.
 """
 
 from __future__ import annotations
@@ -9,60 +9,80 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812  torch's own name for it
 
 from modalities.layers import TransformerBlock, resize_grid
-from modalities.xray import CnnVitTinyOptions, XrayOptions
+from modalities.xray.batches import token_valid
+from modalities.xray.encoder_options import CnnVitTinyOptions
+from modalities.xray.options import XrayOptions
 from workbench.encoder import Encoder, Features, masked_mean
 from workbench.errors import Failure
 from workbench.modality import Batch, Options, Weights
 
 PATCH = 8
 _GRID = 8
+_GROUPS = 4
+
+
+class _Residual(nn.Module):
+    """One convolution added to its input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(_GROUPS, width)
+        self.conv = nn.Conv2d(width, width, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.conv(F.gelu(self.norm(x)))
+        return x + out
 
 
 class CnnVitTiny(Encoder):
-    """Stem of three stride-2 convolutions with group norm, blocks, mean and maximum pooling.
+    """Three stride-2 convolutions and two residual ones, blocks, mean and maximum pooling.
+
+    Exposure is taken out first: each picture is brought to mean 0 and deviation 1. The maximum
+    keeps what shows in one place only (a nodule), which a mean over 64 tokens would drown.
 
     Args:
         channels: C of the input.
         options: width, depth, heads.
     """
 
+    lora_targets = ("first", "second", "third", "conv", "Wqkv", "out_proj", "fc1", "fc2")
+
     def __init__(self, channels: int, options: CnnVitTinyOptions) -> None:
         super().__init__()
         W = options.width
         self.width = 2 * W
-        self.lora_targets = ("stem.0", "stem.3", "stem.6", "Wqkv", "out_proj", "fc1", "fc2")
-        self.stem = nn.Sequential(
-            nn.Conv2d(channels, W // 4, 5, stride=2, padding=2), nn.GroupNorm(4, W // 4), nn.GELU(),
-            nn.Conv2d(W // 4, W // 2, 3, stride=2, padding=1), nn.GroupNorm(4, W // 2), nn.GELU(),
-            nn.Conv2d(W // 2, W, 3, stride=2, padding=1),
-        )  # fmt: skip
-        self.position = nn.Parameter(torch.randn(1, _GRID * _GRID, W) * 0.02)
+        self.first = nn.Conv2d(channels, W // 4, 5, stride=2, padding=2)
+        self.second = nn.Conv2d(W // 4, W // 2, 3, stride=2, padding=1)
+        self.middle = _Residual(W // 2)
+        self.third = nn.Conv2d(W // 2, W, 3, stride=2, padding=1)
+        self.last = _Residual(W)
+        self.norms = nn.ModuleList(nn.GroupNorm(_GROUPS, w) for w in (W // 4, W // 2))
+        self.position = nn.Parameter(torch.zeros(1, _GRID * _GRID, W))
         self.layers = nn.ModuleList(
             TransformerBlock(W, options.heads, mlp_ratio=2.0) for _ in range(options.depth)
         )
         self.norm = nn.LayerNorm(W)
 
     def forward(self, batch: Batch) -> Features:
-        """Encode (B, C, H, W); padding is black to the stem and absent from the pooling."""
-        values, token_valid = batch.values, None
-        if batch.valid is not None:
-            valid = batch.valid.expand(-1, 1, *values.shape[2:])
-            values = values * valid
-            token_valid = nn.functional.max_pool2d(valid.float(), PATCH).flatten(1) > 0
-        grid = self.stem(values)
-        tokens = grid.flatten(2).transpose(1, 2)
-        tokens = tokens + resize_grid(self.position, (_GRID, _GRID), tuple(grid.shape[2:]))
+        """Encode (B, C, H, W); padding is grey to the convolutions and absent from the pooling."""
+        valid_BT = token_valid(batch, PATCH)
+        x = F.gelu(self.norms[0](self.first(_standardised(batch))))
+        x = self.middle(self.second(x))
+        x = self.last(self.third(F.gelu(self.norms[1](x))))
+        places = resize_grid(self.position, (_GRID, _GRID), (x.shape[2], x.shape[3]))
+        tokens = x.flatten(2).transpose(1, 2) + places
         for layer in self.layers:
-            tokens = layer(tokens, token_valid)
+            tokens = layer(tokens, valid_BT)
         tokens = self.norm(tokens)
-        pooled = torch.cat([masked_mean(tokens, token_valid), _maximum(tokens, token_valid)], dim=1)
-        return Features(pooled, tokens, token_valid)
+        pooled = torch.cat([masked_mean(tokens, valid_BT), _maximum(tokens, valid_BT)], dim=1)
+        return Features(pooled, tokens, valid_BT)
 
     def blocks(self) -> Sequence[nn.Module]:
-        """Return the stem, then the transformer blocks."""
-        return [self.stem, *self.layers]
+        """Return the convolutional stages, then the transformer blocks."""
+        return [self.first, self.second, self.middle, self.third, self.last, *self.layers]
 
     def patchify(self, values: Tensor) -> Tensor:
         """Cut (B, C, H, W) into (B, T, C * 64), row by row."""
@@ -76,9 +96,10 @@ def cnn_vit_tiny(encoder_options: Options, weights: Weights, options: XrayOption
         Failure: the picture's side is not a multiple of 8.
     """
     del weights
+    if not isinstance(encoder_options, CnnVitTinyOptions):
+        raise Failure(f"cnn_vit_tiny takes no {type(encoder_options).__name__}")
     if options.preset.size % PATCH:
-        raise Failure(f"cnn_vit_tiny needs a size that 8 divides, not {options.preset.size}")
-    assert isinstance(encoder_options, CnnVitTinyOptions)
+        raise Failure(f"cnn_vit_tiny needs a size that {PATCH} divides, not {options.preset.size}")
     return CnnVitTiny(options.preset.channels, encoder_options)
 
 
@@ -89,9 +110,19 @@ def cut_patches(values: Tensor, side: int) -> Tensor:
     return grid.permute(0, 2, 4, 1, 3, 5).reshape(B, -1, C * side * side)
 
 
+def _standardised(batch: Batch) -> Tensor:
+    """Bring the picture part of every row to mean 0 and deviation 1; padding becomes 0."""
+    values = batch.values
+    real = torch.ones_like(values) if batch.valid is None else batch.valid.expand_as(values).float()
+    count = real.sum((1, 2, 3), keepdim=True).clamp_min(1)
+    centred = (values - (values * real).sum((1, 2, 3), keepdim=True) / count) * real
+    deviation = (centred.square().sum((1, 2, 3), keepdim=True) / count).sqrt()
+    return centred / (deviation + 1e-3)
+
+
 def _maximum(tokens: Tensor, valid: Tensor | None) -> Tensor:
     """Return the largest value of every feature over the real tokens, (B, W)."""
     if valid is None:
         return tokens.amax(dim=1)
-    alone = valid | ~valid.any(dim=1, keepdim=True)
-    return tokens.masked_fill(~alone.unsqueeze(-1), float("-inf")).amax(dim=1)
+    kept = valid | ~valid.any(dim=1, keepdim=True)
+    return tokens.masked_fill(~kept.unsqueeze(-1), float("-inf")).amax(dim=1)

@@ -51,7 +51,7 @@ class _Chest:
         ribs = np.sin(2 * np.pi * (3.2 * y + 0.9 * x**2 + self.rng.uniform()))
         spine = np.exp(-((x / 0.10) ** 2))
         picture += body * (0.05 * np.clip(ribs, 0.3, 1) + 0.16 * spine)
-        picture -= lungs * (0.36 - 0.10 * self.vessels)
+        picture -= lungs * (0.36 - 0.06 * self.vessels)
         half = heart * 0.73
         middle = 0.10 + 0.25 * (half - 0.3) + self.rng.uniform(-0.03, 0.03)
         ellipse = ((x - middle) / half) ** 2 + (
@@ -74,7 +74,7 @@ def draw(finding: str, rng: np.random.Generator) -> Field:
     picture = np.clip(picture, 0, 1) ** rng.uniform(0.7, 1.4)
     shade = 1 + rng.uniform(-0.15, 0.15) * chest.x + rng.uniform(-0.15, 0.15) * chest.y
     picture = picture * shade * rng.uniform(0.65, 1.0) + rng.uniform(0.0, 0.2)
-    return np.clip(picture + rng.normal(0, rng.uniform(0.01, 0.03), picture.shape), 0, 1)
+    return np.clip(picture + rng.normal(0, rng.uniform(0.005, 0.02), picture.shape), 0, 1)
 
 
 def write(finding: str, rng: np.random.Generator, folder: Path) -> str:
@@ -128,7 +128,7 @@ def _pneumothorax(chest: _Chest, picture: Field, rng: np.random.Generator) -> Fi
     inside = _soft(1 - ellipse, 0.06)
     lung = chest.lungs[side]
     air, line = lung * (1 - inside), lung * np.exp(-(((ellipse - 1) / 0.07) ** 2))
-    emptied = picture - air * (0.10 * chest.vessels + rng.uniform(0.08, 0.16))
+    emptied = picture - air * (0.06 * chest.vessels + rng.uniform(0.12, 0.18))
     return emptied + lung * inside * 0.08 + line * rng.uniform(0.14, 0.22)
 
 

@@ -97,9 +97,11 @@ def _table(root: Path) -> Path:
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     """Yield the rows of the table, its header checked."""
     packed = path.suffix == ".gz"
-    with gzip.open(path, "rt", encoding="utf-8", newline="") if packed else open(
-        path, encoding="utf-8", newline=""
-    ) as stream:
+    with (
+        gzip.open(path, "rt", encoding="utf-8", newline="")
+        if packed
+        else open(path, encoding="utf-8", newline="") as stream
+    ):
         reader = csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE, restval="")
         missing = sorted(set(COLUMNS.values()) - set(reader.fieldnames or ()))
         if missing:

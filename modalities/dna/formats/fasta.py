@@ -17,7 +17,7 @@ def records(text: Text) -> Iterator[Record]:
     """
     from Bio.SeqIO.FastaIO import SimpleFastaParser
 
-    for title, letters in SimpleFastaParser(_checked(text)):
+    for title, letters in SimpleFastaParser(_checked(text)):  # type: ignore[no-untyped-call]
         yield Record(names_of(title), letters)
 
 

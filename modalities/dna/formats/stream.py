@@ -90,7 +90,9 @@ class Text:
         with open(self.path, "rb") as stream:
             packed = stream.read(2) == GZIP
             stream.seek(0)
-            for block in self._inflated(stream, size) if packed else iter(lambda: stream.read(size), b""):
+            for block in (
+                self._inflated(stream, size) if packed else iter(lambda: stream.read(size), b"")
+            ):
                 done += len(block)
                 if done > self.content_limit or (
                     packed and done > RATIO_FREE and done > RATIO_LIMIT * stored

@@ -38,7 +38,9 @@ def records(
     header = next(rows, [])
     sequence = _column(text, header, SEQUENCE_NAMES, sequence_column)
     name = _column(text, header, ID_NAMES, id_column)
-    marker = next((i for want in MARKER_NAMES for i, key in enumerate(header) if _key(key) == want), None)
+    marker = next(
+        (i for want in MARKER_NAMES for i, key in enumerate(header) if _key(key) == want), None
+    )
     for row in rows:
         if not any(row):
             continue

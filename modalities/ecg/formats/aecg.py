@@ -47,7 +47,7 @@ def read_aecg(root: Any, name: str, options: ECGOptions) -> Recording:
     sequences = list(named(sets[0], "component", "sequence"))
     rate_hz = _rate(sequences, name)
     channels = tuple(
-        _channel(sequence, rate_hz, name, options)
+        _channel(sequence, rate_hz, name=name, options=options)
         for sequence in sequences
         if _code(sequence) not in ("TIME_ABSOLUTE", "TIME_RELATIVE")
     )
@@ -80,7 +80,7 @@ def _rate(sequences: list[Any], name: str) -> float:
     )
 
 
-def _channel(sequence: Any, rate_hz: float, name: str, options: ECGOptions) -> Channel:
+def _channel(sequence: Any, rate_hz: float, *, name: str, options: ECGOptions) -> Channel:
     """Return one lead in millivolts."""
     code = _code(sequence)
     field = f"lead {code}" if lead_named(code) else "lead"
@@ -92,11 +92,11 @@ def _channel(sequence: Any, rate_hz: float, name: str, options: ECGOptions) -> C
         raise BadInput(
             "E-ECG-025", file=name, field=f"{field} digits", found=veil(digits), expected="numbers"
         ) from None
-    scaled = _quantity(sequence, "scale", name, field) * stored
-    return Channel(code, scaled + _quantity(sequence, "origin", name, field), rate_hz)
+    scaled = _quantity(sequence, "scale", name=name, field=field) * stored
+    return Channel(code, scaled + _quantity(sequence, "origin", name=name, field=field), rate_hz)
 
 
-def _quantity(sequence: Any, part: str, name: str, field: str) -> float:
+def _quantity(sequence: Any, part: str, *, name: str, field: str) -> float:
     """Return origin or scale in millivolts.
 
     Raises:

@@ -61,7 +61,7 @@ def peek_recording(path: Path, name: str, options: ECGOptions) -> None:
         reader(path, name, options)
     else:
         header = parse_header(path, name)
-        check_files(header, path, name, options)
+        check_files(header, path, name, options=options)
         for segment, _ in header.segments:
             if segment != "~":
                 member(f"{segment}.hea", path, name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import zlib
 from typing import Any
 
@@ -40,11 +39,11 @@ def read_muse(root: Any, name: str, options: ECGOptions) -> Recording:
     exponent = text_of(rhythm[0], "SampleExponent") or "0"
     try:
         rate = float(base) * 10.0 ** int(exponent)
-    except ValueError:
+    except (ValueError, OverflowError):
         rate = float("nan")
     rate_hz = checked_rate(rate, name=name, field="SampleBase")
     leads = list(anywhere(rhythm[0], "LeadData"))
-    channels = tuple(_lead(lead, rate_hz, name, options) for lead in leads)
+    channels = tuple(_lead(lead, rate_hz, name=name, options=options) for lead in leads)
     if all(_crc_agrees(lead) for lead in leads):
         return Recording("MUSE", channels)
     if options.strict:
@@ -55,7 +54,7 @@ def read_muse(root: Any, name: str, options: ECGOptions) -> Recording:
     return Recording("MUSE", channels, ("F-ECG-008 checksum",))
 
 
-def _lead(lead: Any, rate_hz: float, name: str, options: ECGOptions) -> Channel:
+def _lead(lead: Any, rate_hz: float, *, name: str, options: ECGOptions) -> Channel:
     """Decode one lead."""
     label = text_of(lead, "LeadID")
     field = f"lead {label}" if lead_named(label) else "lead"
@@ -86,7 +85,7 @@ def _crc_agrees(lead: Any) -> bool:
     """Whether a lead's bytes have the CRC-32 that the file gives for them, if it gives one."""
     declared = text_of(lead, "LeadDataCRC32")
     data = base64.b64decode("".join(text_of(lead, "WaveFormData").split()))
-    return not declared.isdigit() or int(declared) == zlib.crc32(data)
+    return not declared.isdigit() or declared.lstrip("0") == str(zlib.crc32(data))
 
 
 def decode_int16(coded: str, *, name: str, field: str) -> NDArray[np.int16]:
@@ -97,7 +96,7 @@ def decode_int16(coded: str, *, name: str, field: str) -> NDArray[np.int16]:
     """
     try:
         data = base64.b64decode("".join(coded.split()), validate=True)
-    except binascii.Error:
+    except ValueError:
         data = b"?"
     if len(data) % 2 or not data:
         raise BadInput(

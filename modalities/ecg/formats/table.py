@@ -48,12 +48,12 @@ def read_csv(path: Path, name: str, options: ECGOptions) -> Recording:
     named = any(lead_named(word) for word in first)
     leads = tuple(word.strip() for word in first) if named else options.table_leads
     check_size(len(lines), len(first), limit=options.max_samples, name=name)
-    matrix = _matrix(lines[1:] if named else lines, separator, len(first), name)
+    matrix = _matrix(lines[1:] if named else lines, separator, len(first), name=name)
     rate = options.table_rate_hz or next((m[1] for n in notes if (m := _RATE.search(n))), None)
-    return _recording("CSV", matrix, leads, rate, name=name, options=options)
+    return _recording("CSV", matrix, leads, rate=rate, name=name, options=options)
 
 
-def _matrix(lines: list[str], separator: str, width: int, name: str) -> NDArray[np.float64]:
+def _matrix(lines: list[str], separator: str, width: int, *, name: str) -> NDArray[np.float64]:
     """Return (columns, rows); an empty cell is NaN."""
     matrix = np.full((width, len(lines)), np.nan)
     for row, cells in enumerate(csv.reader(lines, delimiter=separator)):
@@ -99,7 +99,7 @@ def read_npy(path: Path, name: str, options: ECGOptions) -> Recording:
     rows = values if shape[0] == len(options.table_leads) else values.T
     matrix = np.asarray(rows, np.float64)
     return _recording(
-        "npy", matrix, options.table_leads, options.table_rate_hz, name=name, options=options
+        "npy", matrix, options.table_leads, rate=options.table_rate_hz, name=name, options=options
     )
 
 
@@ -126,8 +126,8 @@ def _recording(
     kind: str,
     matrix: NDArray[np.float64],
     leads: tuple[str, ...],
-    rate: Any,
     *,
+    rate: Any,
     name: str,
     options: ECGOptions,
 ) -> Recording:

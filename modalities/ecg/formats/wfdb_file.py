@@ -40,14 +40,14 @@ def read_wfdb(path: Path, name: str, options: ECGOptions) -> Recording:
     """
     header = parse_header(path, name)
     if header.segments:
-        return _read_segments(header, path, name, options)
-    files = check_files(header, path, name, options)
+        return _read_segments(header, path, name, options=options)
+    files = check_files(header, path, name, options=options)
     channels: list[Channel] = []
     flags = list(header.flags)
     for file, group in groupby(header.signals, key=lambda signal: signal.file):
         signals = list(group)
-        stored = _stored(signals, files[file], header, name)
-        flags += _verify(signals, stored, name, options.strict)
+        stored = _stored(signals, files[file], header, name=name)
+        flags += _verify(signals, stored, name=name, strict=options.strict)
         for signal, values in zip(signals, stored, strict=True):
             channel, assumed = _physical(
                 signal, values, header.rate_hz, name=name, strict=options.strict
@@ -58,7 +58,7 @@ def read_wfdb(path: Path, name: str, options: ECGOptions) -> Recording:
     return Recording("WFDB", tuple(channels), tuple(dict.fromkeys(flags)))
 
 
-def check_files(header: Header, path: Path, name: str, options: ECGOptions) -> dict[str, Path]:
+def check_files(header: Header, path: Path, name: str, *, options: ECGOptions) -> dict[str, Path]:
     """Resolve the signal files and compare their sizes with the header; reads no sample.
 
     Returns:
@@ -76,7 +76,7 @@ def check_files(header: Header, path: Path, name: str, options: ECGOptions) -> d
                 expected="one group of lines per file",
             )  # fmt: skip
         files[file] = member(file, path, name)
-        _check_length(list(group), files[file], header.samples, name)
+        _check_length(list(group), files[file], header.samples, name=name)
     return files
 
 
@@ -97,7 +97,7 @@ def member(file: str, header_path: Path, name: str) -> Path:
         ) from None  # fmt: skip
 
 
-def _check_length(signals: list[Signal], file: Path, samples: int | None, name: str) -> None:
+def _check_length(signals: list[Signal], file: Path, samples: int | None, *, name: str) -> None:
     """Compare a file's size with the header, for the formats whose size is fixed."""
     fmt, per_frame = signals[0].fmt, sum(signal.per_frame for signal in signals)
     if any(signal.fmt != fmt or signal.offset != signals[0].offset for signal in signals):
@@ -119,12 +119,12 @@ def _check_length(signals: list[Signal], file: Path, samples: int | None, name: 
         )  # fmt: skip
 
 
-def _stored(signals: list[Signal], file: Path, header: Header, name: str) -> list[NDArray[Any]]:
+def _stored(signals: list[Signal], file: Path, header: Header, *, name: str) -> list[NDArray[Any]]:
     """Return the stored integers of each signal of one file."""
     first = signals[0]
     plain = all(signal.per_frame == 1 and signal.skew == 0 for signal in signals)
     if first.fmt not in (16, 212) or not plain:
-        return _stored_by_wfdb(signals, file, header, name)
+        return _stored_by_wfdb(signals, file, header, name=name)
     width = len(signals)
     with open(file, "rb") as stream:
         stream.seek(first.offset)
@@ -151,7 +151,7 @@ def _unpack_212(data: NDArray[np.uint8]) -> NDArray[np.int16]:
 
 
 def _stored_by_wfdb(
-    signals: list[Signal], file: Path, header: Header, name: str
+    signals: list[Signal], file: Path, header: Header, *, name: str
 ) -> list[NDArray[Any]]:
     """Let the wfdb package unpack a format that is rare."""
     from wfdb.io import _signal
@@ -175,7 +175,7 @@ def _stored_by_wfdb(
 
 
 def _verify(
-    signals: list[Signal], stored: list[NDArray[Any]], name: str, strict: bool
+    signals: list[Signal], stored: list[NDArray[Any]], *, name: str, strict: bool
 ) -> list[str]:
     """Compare the 16-bit checksum and the initial value of each signal with the header."""
     wrong = [
@@ -229,7 +229,7 @@ def _physical(
     ), flags
 
 
-def _read_segments(header: Header, path: Path, name: str, options: ECGOptions) -> Recording:
+def _read_segments(header: Header, path: Path, name: str, *, options: ECGOptions) -> Recording:
     """Join the segments of a multi-segment record; gaps and leads a segment lacks become NaN."""
     total = sum(samples for _, samples in header.segments)
     check_size(total, header.leads, limit=options.max_samples, name=name)
@@ -238,7 +238,7 @@ def _read_segments(header: Header, path: Path, name: str, options: ECGOptions) -
     start = 0
     for segment, samples in header.segments:
         if segment != "~" and samples > 0:
-            part = read_segment(segment, path, name, options)
+            part = read_segment(segment, path, name, options=options)
             flags += part.flags
             for channel in part.channels:
                 values = channel.values_mv[:samples]
@@ -249,7 +249,7 @@ def _read_segments(header: Header, path: Path, name: str, options: ECGOptions) -
     return Recording("WFDB", channels, tuple(dict.fromkeys(flags)))
 
 
-def read_segment(segment: str, path: Path, name: str, options: ECGOptions) -> Recording:
+def read_segment(segment: str, path: Path, name: str, *, options: ECGOptions) -> Recording:
     """Read one segment, which may not have segments of its own.
 
     Raises:

@@ -10,15 +10,18 @@ from modalities.ecg.recording import checked_rate
 from workbench.errors import BadInput
 from workbench.files import read_bytes
 
+# counts of at most 15 digits: longer ones are no count, and Python refuses to parse very long ones
 _SIGNAL = re.compile(
-    r"^(?P<file>\S+)[ \t]+(?P<fmt>\d+)(?:x(?P<per_frame>\d+))?(?::(?P<skew>\d+))?(?:\+(?P<offset>\d+))?"
-    r"(?:[ \t]+(?P<gain>[-+]?[\d.]+(?:[eE][-+]?\d+)?)?(?:\((?P<baseline>-?\d+)\))?(?:/(?P<unit>\S+))?"
-    r"(?:[ \t]+(?P<bits>\d+)(?:[ \t]+(?P<zero>-?\d+)(?:[ \t]+(?P<initial>-?\d+)"
-    r"(?:[ \t]+(?P<checksum>-?\d+)(?:[ \t]+(?P<block>\d+)(?:[ \t]+(?P<name>\S.*))?)?)?)?)?)?)?[ \t]*$"
+    r"^(?P<file>\S+)[ \t]+(?P<fmt>\d{1,15})(?:x(?P<per_frame>\d{1,15}))?"
+    r"(?::(?P<skew>\d{1,15}))?(?:\+(?P<offset>\d{1,15}))?"
+    r"(?:[ \t]+(?P<gain>[-+]?[\d.]+(?:[eE][-+]?\d+)?)?(?:\((?P<baseline>-?\d{1,15})\))?(?:/(?P<unit>\S+))?"
+    r"(?:[ \t]+(?P<bits>\d{1,15})(?:[ \t]+(?P<zero>-?\d{1,15})(?:[ \t]+(?P<initial>-?\d{1,15})"
+    r"(?:[ \t]+(?P<checksum>-?\d{1,15})(?:[ \t]+(?P<block>\d{1,15})"
+    r"(?:[ \t]+(?P<name>\S.*))?)?)?)?)?)?)?[ \t]*$"
 )
 _RECORD = re.compile(
-    r"^(?P<name>[^\s/]+)(?:/(?P<segments>\d+))?[ \t]+(?P<leads>\d+)"
-    r"(?:[ \t]+(?P<rate>[^\s/(]+)\S*(?:[ \t]+(?P<samples>\d+)(?:[ \t]+(?P<clock>\S.*))?)?)?[ \t]*$"
+    r"^(?P<name>[^\s/]+)(?:/(?P<segments>\d{1,15}))?[ \t]+(?P<leads>\d{1,15})"
+    r"(?:[ \t]+(?P<rate>[^\s/(]+)\S*(?:[ \t]+(?P<samples>\d{1,15})(?:[ \t]+(?P<clock>\S.*))?)?)?[ \t]*$"
 )
 _CLOCK = re.compile(
     r"^\d{1,2}(:\d{1,2}){0,2}(\.\d+)?([ \t]+\d{1,2}[/-](\d{1,2}|[A-Za-z]{3})[/-]\d{4})?$"
@@ -87,11 +90,11 @@ def parse_header(path: Path, name: str) -> Header:
         rate_hz=checked_rate(match["rate"] or "250", name=f"{name}:{lines[0][0]}"),
         signals=(), segments=(), flags=tuple(flags),
     )  # fmt: skip
-    return _with_lines(header, match["segments"], lines[1:], name)
+    return _with_lines(header, match["segments"], lines[1:], name=name)
 
 
 def _with_lines(
-    header: Header, segments: str | None, lines: list[tuple[int, str]], name: str
+    header: Header, segments: str | None, lines: list[tuple[int, str]], *, name: str
 ) -> Header:
     """Add the signal or segment lines, after counting them."""
     declared = int(segments) if segments is not None else header.leads
@@ -109,7 +112,7 @@ def _with_lines(
 
 def _segment(line: str, place: str) -> tuple[str, int]:
     words = line.split()
-    if len(words) != 2 or not words[1].isdigit():
+    if len(words) != 2 or not re.fullmatch(r"[0-9]{1,15}", words[1]):
         raise BadInput(
             "E-ECG-002", file=place, field="segment line", found="other text",
             expected="'NAME SAMPLES'",

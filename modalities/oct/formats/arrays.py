@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,10 @@ from modalities.oct.options import OctOptions
 from modalities.oct.volume import Volume, check_size
 from workbench.errors import BadInput
 
+_DAMAGE = (
+    ValueError, OSError, EOFError, SyntaxError, OverflowError, TypeError, AttributeError,
+    LookupError, MemoryError, struct.error, TokenError,
+)  # fmt: skip
 _KINDS = ("uint8", "uint16", "float16", "float32", "float64")
 
 
@@ -23,7 +29,7 @@ def read_npy(path: Path, name: str, options: OctOptions) -> Volume:
     """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError, OverflowError, TypeError) as cause:
+    except _DAMAGE as cause:
         raise BadInput(
             "E-OCT-002", file=name, field=".npy", found=f"{type(cause).__name__} on reading",
             expected="a complete array without objects",

@@ -27,12 +27,27 @@ def read_dicom(path: Path, name: str, options: OctOptions) -> Volume:
         BadInput: not an OCT image, or whatever `modalities.dicom` refuses.
     """
     from modalities.dicom import frames, grayscale, open_dicom
+    from modalities.dicom_header import LIBRARY_ERRORS, quiet
 
     dataset = open_dicom(path, name)
-    flags = _refuse_other_images(dataset, name)
-    _refuse_many_frames(dataset, name, options)
-    stored, decoding = frames(dataset, name, limit_bytes=options.limit_mb << 20)
-    grey, display = grayscale(dataset, stored, name, fallback="full")
+    try:
+        with quiet():
+            flags = _refuse_other_images(dataset, name)
+            _refuse_many_frames(dataset, name, options)
+            stored, decoding = frames(dataset, name, limit_bytes=options.limit_mb << 20)
+            grey, display = grayscale(dataset, stored, name, fallback="full")
+            return _volume(dataset, grey, name, flags=(*flags, *decoding, *display))
+    except LIBRARY_ERRORS as cause:
+        raise BadInput(
+            "E-DCM-030", file=name, field="data set", found=f"{type(cause).__name__} in a value",
+            expected="legal values in the functional groups",
+        ) from None  # fmt: skip
+
+
+def _volume(
+    dataset: Dataset, grey: NDArray[np.float32], name: str, *, flags: tuple[str, ...]
+) -> Volume:
+    """Put the frames in stack order and add what the functional groups say of them."""
     groups = [_Groups(dataset, index) for index in range(len(grey))]
     order, ordering = stack_order(groups, name)
     spacing = _spacing(dataset, [groups[i] for i in order])
@@ -41,7 +56,7 @@ def read_dicom(path: Path, name: str, options: OctOptions) -> Volume:
         spacing_mm=usable_spacing(spacing, lone=len(grey) == 1),
         laterality=_laterality(dataset, groups[0]),
         meta={"source_format": "dicom", "source_bits": int(dataset.get("BitsStored") or 0)},
-        flags=(*flags, *decoding, *display, *ordering),
+        flags=(*flags, *ordering),
     )
 
 

@@ -47,10 +47,11 @@ def build(
 ) -> Dataset:
     """Return the data set that `write_dicom` writes."""
     from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import UID
 
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = EXPLICIT_LITTLE
+    dataset.file_meta.TransferSyntaxUID = UID(EXPLICIT_LITTLE)
     dataset.SOPClassUID = OPHTHALMIC_TOMOGRAPHY
     dataset.SOPInstanceUID, dataset.StudyInstanceUID = _uid(rng), _uid(rng)
     dataset.SeriesInstanceUID, dataset.FrameOfReferenceUID = _uid(rng), _uid(rng)

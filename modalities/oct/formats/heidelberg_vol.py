@@ -100,7 +100,7 @@ def _own_header_size(
     header: Header, stream: IO[bytes], size: int
 ) -> tuple[Header, tuple[str, ...]]:
     """Take the B-scans' own header size where the file header's contradicts the file's size."""
-    if size >= header.file_bytes:
+    if size >= header.file_bytes or size < HEADER + header.slo_bytes:
         return header, ()
     stream.seek(HEADER + header.slo_bytes)
     block = stream.read(_BSCAN_FIELDS.size)

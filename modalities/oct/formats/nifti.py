@@ -15,7 +15,7 @@ from modalities.oct.volume import Volume, check_size, usable_spacing
 from workbench.errors import BadInput
 from workbench.files import MEGABYTE, read_bytes
 
-_MM = {"mm": 1.0, "micron": 1e-3, "meter": 1e3}
+_MM = {1: 1e3, 2: 1.0, 3: 1e-3}  # metre, millimetre, micrometre
 _DAMAGE = (ValueError, OSError, EOFError, KeyError, TypeError, OverflowError, struct.error)
 
 
@@ -63,7 +63,7 @@ def _parse(data: bytes, name: str) -> tuple[Any, Any]:
 
 def _spacing(header: Any, options: OctOptions) -> tuple[Any, Any, Any]:
     """Return (between B-scans, depth, width) in mm; an unknown unit is not taken for mm."""
-    unit = _MM.get(header.get_xyzt_units()[0])
+    unit = _MM.get(int(header["xyzt_units"]) & 7)  # the three bits of the unit of space
     zooms = [float(v) for v in header.get_zooms()[:3]]
     if unit is None or len(zooms) < 2:
         return None, None, None

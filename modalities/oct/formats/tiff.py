@@ -43,6 +43,7 @@ def decode(
     try:
         with TiffFile(stream) as tiff:
             shape = _check(tiff, name, options)
+            _refuse_broken_chain(tiff, stream)
             if all(int(page.compression) in _NATIVE for page in tiff.pages):
                 frames = np.stack([_page(page) for page in tiff.pages])
             else:
@@ -55,6 +56,20 @@ def decode(
     if len(shape) == 3:
         return grey(frames, name)
     return frames, ()
+
+
+def _refuse_broken_chain(tiff: Any, stream: IO[bytes]) -> None:
+    """Raise ValueError when the last page points to another one that lies past the end.
+
+    tifffile only logs this and would hand back a shorter volume.
+    """
+    form, last = tiff.tiff, tiff.pages[len(tiff.pages) - 1]
+    stream.seek(last.offset)
+    (tags,) = struct.unpack(form.tagnoformat, stream.read(form.tagnosize))
+    stream.seek(last.offset + form.tagnosize + tags * form.tagsize)
+    (following,) = struct.unpack(form.offsetformat, stream.read(form.offsetsize))
+    if following:
+        raise ValueError("a page past the end")
 
 
 def _through_pillow(stream: IO[bytes], count: int) -> NDArray[Any]:
@@ -95,5 +110,5 @@ def _check(tiff: Any, name: str, options: OctOptions) -> tuple[int, ...]:
             "E-OCT-100", file=name, field="page shape", found=shape, expected="height x width"
         )
     item = int(np.dtype(pages[0].dtype).itemsize) * (shape[2] if len(shape) == 3 else 1)
-    check_size(name, (len(pages), *shape[:2]), item, options)
+    check_size(name, (len(pages), shape[0], shape[1]), item, options)
     return shape

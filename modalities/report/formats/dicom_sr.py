@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from modalities.dicom import open_dicom
 from workbench.errors import BadInput
 
 DEPTH_LIMIT = 64
@@ -23,6 +22,9 @@ def read_sr(path: Path, name: str) -> list[tuple[str, str]]:
     Raises:
         BadInput: not DICOM, not a structured report, or a tree past the limits.
     """
+    # here, because pydicom takes a third of a second to import and most reports are text
+    from modalities.dicom import open_dicom
+
     dataset = open_dicom(path, name)
     if "ContentSequence" not in dataset:
         raise BadInput(

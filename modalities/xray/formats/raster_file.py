@@ -56,10 +56,9 @@ def read_raster(path: Path, name: str, options: XrayOptions) -> Picture:
     if inverted:
         flags.append("F-DCM-012 white-is-zero")
         grey = np.subtract(1.0, grey, dtype=np.float32)
-    if options.phi != "off":
-        if options.phi == "strict":
-            raise bad(34, name, "picture", f"a {kind} without annotation tag", "DICOM, tag NO")
-        flags.append("F-DCM-034 burned-in-not-stated")
+    if options.phi == "strict":
+        # no raster format can state that nothing is burned in; a flag on every file would be noise
+        raise bad(34, name, "picture", f"a {kind} without annotation tag", "DICOM, tag NO")
     meta = {"format": kind, "rows": grey.shape[0], "columns": grey.shape[1],
             "bits_stored": stored.dtype.itemsize * 8}  # fmt: skip
     return Picture(grey, meta, tuple(flags))

@@ -107,7 +107,9 @@ def test_inline_letters_have_a_limit():
     assert refused("ACGT" * 30, max_letters=100).code == "E-DNA-018"
 
 
-@pytest.mark.parametrize("cell", ["../out.fasta", "https://x.org/a.fa", "/etc/passwd#x", "no.fasta"])
+@pytest.mark.parametrize(
+    "cell", ["../out.fasta", "https://x.org/a.fa", "/etc/passwd#x", "no.fasta"]
+)
 def test_paths_stay_inside_the_root(tmp_path, cell):
     assert refused(cell, tmp_path).code in ("E-MAN-015", "E-MAN-007")
 
@@ -145,7 +147,9 @@ def test_ambiguity_codes_become_n(code):
 
 
 def test_more_than_one_percent_ambiguous_is_flagged():
-    assert "F-DNA-011 more than 1 % ambiguous" in read(BARCODE[:300] + "R" * 7 + BARCODE[307:]).flags
+    assert (
+        "F-DNA-011 more than 1 % ambiguous" in read(BARCODE[:300] + "R" * 7 + BARCODE[307:]).flags
+    )
 
 
 def test_the_other_strand_is_turned_to_the_same_codes():
@@ -212,7 +216,9 @@ def test_duplicate_names_with_one_sequence_are_flagged_with_two_refused(put):
 
 
 def test_another_marker_is_refused_and_not_mixed_up(put):
-    rows = f"processid\tmarker_code\tnucraw\na\tITS\t{OTHER}\na\tCOI-5P\t{BARCODE}\nb\tITS\t{OTHER}\n"
+    rows = (
+        f"processid\tmarker_code\tnucraw\na\tITS\t{OTHER}\na\tCOI-5P\t{BARCODE}\nb\tITS\t{OTHER}\n"
+    )
     name, root = put(rows, "t.tsv")
     assert decode(read(f"{name}#a", root).data) == BARCODE
     assert refused(f"{name}#b", root).code == "E-DNA-105"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import time
 from collections import Counter
 
@@ -16,15 +17,12 @@ OPTIONS = DNA.options()
 
 
 def rows(path, delimiter="\t"):
-    opened = gzip.open(path, "rt") if path.suffix == ".gz" else open(path, newline="")
-    with opened as stream:
-        yield from csv.DictReader(stream, delimiter=delimiter)
+    text = (gzip.decompress if path.suffix == ".gz" else bytes)(path.read_bytes()).decode()
+    return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter))
 
 
 def read(cell, root, options=OPTIONS):
     return DNA.read(Source(cell, root), options)
-
-
 
 
 def test_all_insect_barcodes_read_inline_within_two_seconds(sample_data):
@@ -88,14 +86,13 @@ def test_aligned_dimacs_tables_lose_their_gaps(sample_data, file, count):
     options = DNA.options(genetic_code=2)
     names = [row["Process ID"].lstrip(">") for row in rows(root / file, ",")]
     assert len(names) == count
-    flags = Counter()
+    flags, refused = Counter(), Counter()
     for name in dict.fromkeys(names):
         try:
-            sample = read(f"{file}#{name}", root, options)
+            flags.update(read(f"{file}#{name}", root, options).flags)
         except BadInput as error:
-            assert error.code == "E-DNA-004"
-            continue
-        flags.update(sample.flags)
+            refused[error.code] += 1
+    assert set(refused) <= {"E-DNA-004"}
     assert flags["F-DNA-012 gaps or end N"] >= 0.9 * count
 
 
@@ -107,7 +104,11 @@ def test_fish_sequences_are_read_and_the_other_tables_refused(sample_data):
     assert len(samples) == 983
     turned = sum("F-DNA-015 other strand, turned" in sample.flags for sample in samples)
     assert turned <= 5
-    for file, code in (("occurrences.tsv", "E-DNA-102"), ("meta.xml", "E-DNA-103"), ("eml.xml", "E-DNA-103")):
+    for file, code in (
+        ("occurrences.tsv", "E-DNA-102"),
+        ("meta.xml", "E-DNA-103"),
+        ("eml.xml", "E-DNA-103"),
+    ):
         with pytest.raises(BadInput) as caught:
             read(f"{file}#{names[0]}", root)
         assert caught.value.code == code

@@ -37,7 +37,9 @@ def test_importing_the_modality_imports_no_heavy_library():
     assert out.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("wrong", [{"rate": 100}, {"rate_hz": 0}, {"preset": "mor"}, {"seconds": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"rate": 100}, {"rate_hz": 0}, {"preset": "mor"}, {"seconds": -1}]
+)
 def test_wrong_options_are_refused(wrong):
     with pytest.raises(ValidationError):
         ECGOptions(**wrong)
@@ -104,9 +106,7 @@ def test_synthesis_is_the_same_byte_for_byte(tmp_path):
         cell = ECG.synthesize("left bundle branch block", keyed_rng(9), folder)
         files = sorted(folder.iterdir())
         assert cell in [file.name for file in files]
-        digests.append(
-            [(f.name, hashlib.sha256(f.read_bytes()).hexdigest()) for f in files]
-        )
+        digests.append([(f.name, hashlib.sha256(f.read_bytes()).hexdigest()) for f in files])
     assert digests[0] == digests[1]
 
 
@@ -150,7 +150,9 @@ def test_views_keep_shape_and_polarity_and_mask_what_they_drop(samples):
         assert (view.data[~view.valid] == 0).all()
         shifts = range(-100, 101)
         lead = int(np.flatnonzero(view.valid.any(axis=1))[0])
-        best = max(np.corrcoef(np.roll(sample.data[lead], s), view.data[lead])[0, 1] for s in shifts)
+        best = max(
+            np.corrcoef(np.roll(sample.data[lead], s), view.data[lead])[0, 1] for s in shifts
+        )
         assert best > 0.8
     again = ECG.augment(samples[0], keyed_rng("view", 0), OPTIONS)
     first = ECG.augment(samples[0], keyed_rng("view", 0), OPTIONS)
@@ -158,7 +160,9 @@ def test_views_keep_shape_and_polarity_and_mask_what_they_drop(samples):
 
 
 def test_mask_hides_the_share_asked_for_and_only_what_was_measured(samples):
-    batch = ECG.collate([ECG.augment(s, keyed_rng(i), OPTIONS) for i, s in enumerate(samples)] * 8, OPTIONS)
+    batch = ECG.collate(
+        [ECG.augment(s, keyed_rng(i), OPTIONS) for i, s in enumerate(samples)] * 8, OPTIONS
+    )
     masked = ECG.mask(batch, keyed_rng(1), 0.6)
     share = masked.hidden.sum() / batch.valid.sum()
     assert abs(float(share) - 0.6) < 0.05

@@ -73,7 +73,9 @@ def test_annotated_ecg_is_in_millivolts(sample_data):
         path = sample_data(f"ecg/aecg-fda/{name}.xml")
         sample = read_ecg(Source(str(path)), ECGOptions(rate_hz=500))
         assert sample.flags == ("F-ECG-014 lead-order",)
-        np.testing.assert_allclose(sample.data[0, :7], np.array([-2, -2, -2, -2, -3, -4, -3]) * 2.5e-3)
+        np.testing.assert_allclose(
+            sample.data[0, :7], np.array([-2, -2, -2, -2, -3, -4, -3]) * 2.5e-3
+        )
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_muse_stores_eight_leads_and_the_rest_is_derived(sample_data, name):
 
 @pytest.mark.parametrize("name", ["129DYPRG.XML", "3191723_ZZDEMOPTONLY_1-04_orig.xml"])
 def test_compressed_sierra_is_refused_clearly(sample_data, name):
-    with pytest.raises(BadInput, match="E-ECG-102 .*XLI"):
+    with pytest.raises(BadInput, match=r"E-ECG-102 .*XLI"):
         read_ecg(Source(str(sample_data(f"ecg/philips-sierra/{name}"))), OPTIONS)
 
 
@@ -118,7 +120,7 @@ def test_compressed_sierra_is_refused_clearly(sample_data, name):
     ],
 )
 def test_scp_is_refused_clearly(sample_data, name):
-    with pytest.raises(BadInput, match="E-ECG-026 .*SCP-ECG"):
+    with pytest.raises(BadInput, match=r"E-ECG-026 .*SCP-ECG"):
         read_ecg(Source(str(sample_data(f"ecg/{name}"))), OPTIONS)
 
 
@@ -127,11 +129,9 @@ def test_edf_and_csv_of_one_recording_agree(sample_data):
     table = sample_data("ecg/edf-contec/0000050.ECG.csv")
     step_uv = CONTEC.model_copy(update={"table_unit": "uV"})
     csv = read_ecg(Source(str(table)), step_uv)
-    # the CSV holds converter steps, of 2000 mV / 65535 in the EDF header, whose range is off centre by half a step
+    # the CSV holds converter steps, 2000 mV / 65535 by the EDF header, whose range is half a step off centre
     step_mv = 2000 / 65535
-    np.testing.assert_allclose(
-        edf.data[:6], csv.data[:6] * 1000 * step_mv + step_mv / 2, atol=2e-4
-    )
+    np.testing.assert_allclose(edf.data[:6], csv.data[:6] * 1000 * step_mv + step_mv / 2, atol=2e-4)
     assert edf.meta["missing_leads"] == csv.meta["missing_leads"] == LEADS[6:]
     assert "F-ECG-018 flat" in edf.flags
 

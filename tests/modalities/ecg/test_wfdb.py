@@ -107,6 +107,15 @@ def test_huge_sample_count_is_refused_before_allocation(record):
     assert "99999999999" in error.found
 
 
+@pytest.mark.parametrize(
+    ("place", "code"), [(" 5000", "E-ECG-004"), (r"1000\.0\(0\)", "E-ECG-001")]
+)
+def test_counts_of_five_thousand_digits_are_refused(record, place, code):
+    long = "9" * 5000
+    edit(record, place, f" {long}" if code == "E-ECG-004" else f"1({long})", count=1)
+    assert refused(record).code == code
+
+
 @pytest.mark.parametrize("fmt", ["16", "8", "310"])
 def test_huge_sample_count_is_refused_by_peek_in_every_format(record, fmt):
     edit(record, r"r 12 500 5000", "r 12 500 99999999999")
@@ -170,7 +179,7 @@ def test_stored_order_does_not_change_the_array(record):
     before = ECG.read(Source(record.name, record.parent), OPTIONS)
     stored = np.fromfile(record.parent / "r.dat", "<i2").reshape(-1, 12).T
     order = keyed_rng(3).permutation(12)
-    write_record(record.parent, "shuffled", stored[order], tuple(LEADS[i] for i in order))
+    write_record(record.parent, "shuffled", stored[order], leads=tuple(LEADS[i] for i in order))
     after = ECG.read(Source("shuffled", record.parent), OPTIONS)
     np.testing.assert_array_equal(before.data, after.data)
     assert after.flags == ("F-ECG-014 lead-order",)
@@ -236,6 +245,25 @@ def test_comments_never_reach_a_message_or_the_sample(record):
     assert "Canary" not in repr((sample.meta, sample.flags))
     edit(record, r"r 12 500 ", "r 12 0 ")
     assert "Canary" not in str(refused(record))
+
+
+def test_mutated_headers_are_read_or_refused_and_nothing_else(record):
+    clean = record.read_bytes()
+    outcomes = set()
+    for turn in range(300):
+        rng = keyed_rng("header", turn)
+        data = bytearray(clean)
+        for place in rng.integers(0, len(data), int(rng.integers(1, 4))):
+            data[place] = int(rng.choice(list(b"0123456789-+:x/().eE \n~\0\xff")))
+        record.write_bytes(data)
+        try:
+            sample = ECG.read(Source(record.name, record.parent), OPTIONS)
+        except BadInput as error:
+            outcomes.add(error.code)
+        else:
+            assert np.isfinite(sample.data).all()
+            outcomes.add("read")
+    assert {"read", "E-ECG-001", "E-ECG-006"} <= outcomes
 
 
 @pytest.mark.parametrize("name", ["100", "a103l", "s0010_re"])

@@ -33,9 +33,7 @@ def test_growing_equals_trilinear_torch_and_scipy() -> None:
         torch.from_numpy(volume)[None, None], size=(9, 10, 13), mode="trilinear"
     )
     np.testing.assert_allclose(ours, theirs[0, 0].numpy(), atol=1e-5)
-    zoomed = scipy.ndimage.zoom(
-        volume, (9 / 4, 2, 13 / 6), order=1, grid_mode=True, mode="nearest"
-    )
+    zoomed = scipy.ndimage.zoom(volume, (9 / 4, 2, 13 / 6), order=1, grid_mode=True, mode="nearest")
     np.testing.assert_allclose(ours, zoomed, atol=1e-5)
 
 

@@ -128,9 +128,7 @@ def test_display_takes_the_fourth_root_once_and_linear_none(tmp_path: Path, read
     flat = np.full((6, 20, 24), 0.0625, dtype="<f4")
     (tmp_path / "a.vol").write_bytes(vol_bytes(flat))
     np.testing.assert_allclose(read(tmp_path / "a.vol").data, 0.5, atol=1e-6)
-    np.testing.assert_allclose(
-        read(tmp_path / "a.vol", intensity="linear").data, 0.0625, atol=1e-6
-    )
+    np.testing.assert_allclose(read(tmp_path / "a.vol", intensity="linear").data, 0.0625, atol=1e-6)
 
 
 def test_facts_of_the_header_reach_the_sample(tmp_path: Path, raw, read) -> None:
@@ -138,7 +136,9 @@ def test_facts_of_the_header_reach_the_sample(tmp_path: Path, raw, read) -> None
     sample = read(tmp_path / "scan_OS.vol")
     assert sample.meta["laterality"] == "R"
     assert sample.meta["quality_db"] == pytest.approx(9.0)
-    assert sample.meta["spacing_mm"] == pytest.approx((0.12 * 6 / 4, 0.0039 * 20 / 16, 0.0118 * 1.5))
+    assert sample.meta["spacing_mm"] == pytest.approx(
+        (0.12 * 6 / 4, 0.0039 * 20 / 16, 0.0118 * 1.5)
+    )
     assert set(sample.flags) == {"F-OCT-008 laterality-conflict", "F-OCT-013 low-quality"}
 
 

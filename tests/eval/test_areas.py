@@ -1,0 +1,68 @@
+"""Areas under curves against scikit-learn, with ties and weights."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from eval.areas import area, macro_area, usable_labels
+
+ORACLES = {"auroc": roc_auc_score, "auprc": average_precision_score}
+
+
+def value(kind, scores, truth, weights=None):
+    n = len(scores)
+    statistic = area(kind, np.asarray(scores, float), np.asarray(truth, float), index=np.arange(n))
+    weights = np.ones(n) if weights is None else np.asarray(weights, float)
+    return float(statistic(weights[None])[0][0])
+
+
+@pytest.mark.parametrize("kind", ["auroc", "auprc"])
+@pytest.mark.parametrize("truth", [[0, 0, 0], [1, 1, 1]])
+def test_one_class_alone_is_not_defined(kind, truth):
+    assert np.isnan(value(kind, [0.1, 0.2, 0.3], truth))
+
+
+def test_known_answer():
+    truth, scores = [0, 0, 1, 1, 1, 0], [0.1, 0.4, 0.4, 0.8, 0.9, 0.4]
+    assert value("auroc", scores, truth) == pytest.approx(8 / 9, abs=1e-15)
+    assert value("auprc", scores, truth) == pytest.approx(13 / 15, abs=1e-15)
+
+
+@pytest.mark.parametrize("kind", ["auroc", "auprc"])
+@settings(deadline=None, max_examples=50)
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(0, 4), st.booleans(), st.integers(0, 3)), min_size=2, max_size=40
+    )
+)
+def test_ties_and_integer_weights_equal_scikit_learn(kind, rows):
+    scores, truth, weights = (np.array(part, dtype=float) for part in zip(*rows, strict=True))
+    for chosen in (np.ones_like(weights), weights):
+        live = chosen > 0
+        if len(set(truth[live])) < 2:
+            assert np.isnan(value(kind, scores, truth, chosen))
+            continue
+        expected = ORACLES[kind](truth, scores, sample_weight=chosen)
+        repeated = ORACLES[kind](
+            np.repeat(truth, chosen.astype(int)), np.repeat(scores, chosen.astype(int))
+        )
+        assert value(kind, scores, truth, chosen) == pytest.approx(expected, abs=1e-12)
+        assert value(kind, scores, truth, chosen) == pytest.approx(repeated, abs=1e-12)
+
+
+def test_masked_rows_do_not_count():
+    scores, truth = np.array([0.1, 0.9, 0.5, 0.3]), np.array([0, 1, np.nan, 1.0])
+    assert value("auroc", scores, truth) == value("auroc", scores[[0, 1, 3]], truth[[0, 1, 3]])
+
+
+def test_macro_leaves_out_labels_with_one_class():
+    rng = np.random.default_rng(0)
+    scores, truth = rng.random((30, 3)), (rng.random((30, 3)) < 0.4).astype(float)
+    truth[:, 1] = 0
+    found, complete = macro_area("auroc", scores, truth, index=np.arange(30))(np.ones((1, 30)))
+    expected = np.mean([roc_auc_score(truth[:, i], scores[:, i]) for i in (0, 2)])
+    assert found[0] == pytest.approx(expected, abs=1e-12)
+    assert complete[0]
+    assert usable_labels(truth) == [0, 2]

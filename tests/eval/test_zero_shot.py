@@ -1,0 +1,165 @@
+"""The zero-shot task: refusals, invariances, chance, and numbers recomputed from predictions."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from example_space import CLASSES, collapse, make_space, shuffle
+from pydantic import ValidationError
+from sklearn.metrics import balanced_accuracy_score, roc_auc_score
+
+from eval.task import Context
+from eval.zero_shot import ZeroShot
+from workbench.errors import Failure, Refusal
+
+CONTEXT = Context(seed=1, base=Path(), replicates=200)
+PROMPTS = {"classes": {c: f"class {c}" for c in CLASSES}, "templates": ["{}", "a {}"]}
+SINGLE = ZeroShot.options(query="ecg", label="finding", prompts=PROMPTS)
+MULTI = ZeroShot.options(query="ecg", label="findings", prompts=PROMPTS, labels="multi")
+
+
+def run(space, options=SINGLE):
+    return ZeroShot().run(space, options, CONTEXT)
+
+
+def one(result, metric, **columns):
+    wanted = {"metric": metric, **columns}
+    (row,) = [r for r in result.rows if all(getattr(r, k) == v for k, v in wanted.items())]
+    return row
+
+
+def test_prompts_and_classes_together_are_refused():
+    with pytest.raises(ValidationError, match="either prompts"):
+        ZeroShot.options(query="ecg", label="finding")
+
+
+def test_an_unknown_column_or_modality_is_refused_with_a_suggestion():
+    with pytest.raises(Refusal, match="did you mean 'finding"):
+        run(make_space(), SINGLE.model_copy(update={"label": "findng"}))
+    with pytest.raises(Refusal, match="modality 'oct'"):
+        run(make_space(), SINGLE.model_copy(update={"query": "oct"}))
+
+
+def test_a_prompt_without_vector_is_a_failure():
+    with pytest.raises(Failure, match="no vector"):
+        run(replace(make_space(), texts={}))
+
+
+def test_every_text_the_task_needs_is_asked_for():
+    texts = ZeroShot().texts(SINGLE, make_space().rows, CONTEXT)
+    assert sorted(texts["report"]) == sorted([f"{a}class {c}" for c in CLASSES for a in ("", "a ")])
+
+
+def test_rows_say_what_the_number_means():
+    row = one(run(make_space()), "accuracy", k=1, average="macro")
+    assert (row.n, row.n_groups, row.chance, row.split) == (48, 24, 0.25, "test")
+    assert row.ci_low < row.value <= row.ci_high
+    assert row.prompts.startswith("inline@")
+    assert row.config_digest
+
+
+def test_more_places_than_classes_is_not_defined():
+    row = one(run(make_space()), "accuracy", k=5, average="macro")
+    assert row.value is None
+    assert "4 classes" in row.reason
+
+
+@pytest.mark.parametrize("options", [SINGLE, MULTI])
+def test_a_constant_encoder_scores_exactly_chance(options):
+    for row in run(collapse(make_space()), options).rows:
+        if row.metric != "majority_share" and row.value is not None:
+            assert row.value == pytest.approx(row.chance, abs=1e-12), row.metric
+
+
+@pytest.mark.parametrize("options", [SINGLE, MULTI])
+def test_the_order_of_manifest_rows_changes_nothing(options):
+    assert run(make_space(), options) == run(shuffle(make_space()), options)
+
+
+def test_the_order_of_classes_changes_no_number():
+    turned = {**PROMPTS, "classes": dict(reversed(PROMPTS["classes"].items()))}
+    other = run(make_space(), SINGLE.model_copy(update={"prompts": turned}))
+    for row, twin in zip(run(make_space()).rows, other.rows, strict=True):
+        assert row.value == pytest.approx(twin.value, abs=1e-12)
+
+
+def test_metrics_follow_from_predictions_alone():
+    result = run(make_space(noise=1.5))
+    table = result.predictions
+    macro = one(result, "accuracy", k=1, average="macro").value
+    assert macro == pytest.approx(
+        balanced_accuracy_score(table["label"], table["prediction"]), abs=1e-12
+    )
+    result = run(make_space(noise=1.5), MULTI)
+    table, scores = result.predictions, np.array(result.predictions["scores"])
+    for i, name in enumerate(CLASSES):
+        truth = [name in cell.split("|") for cell in table["label"]]
+        row = one(result, "auroc", label=f"findings={name}")
+        assert row.value == pytest.approx(roc_auc_score(truth, scores[:, i]), abs=1e-12)
+
+
+def test_rows_without_label_vector_or_class_are_counted():
+    space = make_space()
+    column = list(space.rows.columns["finding"])
+    test = [i for i, split in enumerate(space.rows.splits) if split == "test"]
+    column[test[0]], column[test[1]], column[test[2]] = None, "c9", "c1|c2"
+    space = replace(space, rows=replace(space.rows, columns={"finding": column}))
+    ecg = space.vectors["ecg"]
+    keep = [i for i in range(len(ecg.ids)) if i != test[3]]
+    part = replace(ecg, ids=tuple(ecg.ids[i] for i in keep), values=ecg.values[keep])
+    result = run(replace(space, vectors={**space.vectors, "ecg": part}))
+    row = one(result, "accuracy", k=1, average="micro")
+    assert row.n == len(test) - 4
+    assert row.n_excluded == {
+        "absent modality": 1, "label without class": 1, "no label": 1, "several labels": 1,
+    }  # fmt: skip
+    assert result.predictions["included"].count(False) == 4
+    assert list(result.predictions["id"]) == sorted(result.predictions["id"])
+
+
+def test_too_few_positives_give_no_area():
+    row = one(
+        run(make_space(), MULTI.model_copy(update={"min_positives": 40})),
+        "auroc", label="findings=c0",
+    )  # fmt: skip
+    assert row.value is None
+    assert "40 of each kind needed" in row.reason
+
+
+def test_an_empty_split_is_not_defined():
+    rows = run(make_space(), SINGLE.model_copy(update={"split": "nowhere"})).rows
+    assert rows
+    assert all(row.value is None and row.reason for row in rows)
+
+
+@pytest.mark.parametrize("aggregate", ["mean_score", "max_score", "logsumexp"])
+def test_every_aggregate_separates_separable_classes(aggregate):
+    options = SINGLE.model_copy(update={"aggregate": aggregate})
+    row = one(run(make_space(noise=0.1), options), "accuracy", k=1, average="macro")
+    assert row.value > 0.95
+
+
+def test_prompt_sensitivity_brackets_its_median():
+    found = run(make_space(noise=1.5)).extras["sensitivity"]
+    assert set(found) == {
+        "each template alone", "one template left out", "20 draws of half the prompts",
+    }  # fmt: skip
+    assert all(spread["min"] <= spread["median"] <= spread["max"] for spread in found.values())
+
+
+def test_lineages_become_classes():
+    space = make_space()
+    genus = space.rows.columns["finding"]
+    order = [None if g == "c3" else "Diptera" for g in genus]
+    space = replace(space, rows=replace(space.rows, columns={"genus": genus, "order": order}))
+    options = ZeroShot.options(
+        query="ecg", label="genus", anchor="report",
+        classes={"template": "{order} {genus}", "label": "genus"},
+    )  # fmt: skip
+    (asked,) = ZeroShot().texts(options, space.rows, CONTEXT).values()
+    assert asked == ["Diptera c0", "Diptera c1", "Diptera c2", "c3"]
+    given = space.texts["report"]
+    texts = {text: given[f"class {text[-2:]}"] for text in asked}
+    result = run(replace(space, texts={"report": texts}), options)
+    assert one(result, "accuracy", k=1, average="macro").value > 0.8
