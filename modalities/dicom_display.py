@@ -167,14 +167,15 @@ def _windowed(values: Grey, window: _Window) -> Grey:
     if window.function == "LINEAR_EXACT":
         return _ramp(values, center - width / 2, center + width / 2)
     if width == 1:
-        return np.asarray(values > center - 0.5, np.float32)
+        step: Grey = np.where(values > center - 0.5, np.float32(1), np.float32(0))
+        return step
     return _ramp(values, center - 0.5 - (width - 1) / 2, center - 0.5 + (width - 1) / 2)
 
 
 def _ramp(values: Grey, low: float, high: float) -> Grey:
     """Map low..high to 0..1, clipped; a constant image becomes black."""
     scale = 1.0 / (high - low) if high > low else 0.0
-    return np.clip((values - np.float32(low)) * np.float32(scale), 0, 1, dtype=np.float32)
+    return np.asarray(np.clip((values - np.float32(low)) * np.float32(scale), 0, 1), np.float32)
 
 
 def _looked_up(item: Dataset, values: Grey, name: str) -> tuple[Grey, int]:

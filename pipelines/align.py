@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipelines.batch import ItemTable, Rows, Shelf, epoch_batches
+from pipelines.batch import ItemTable, Rows, Shelf, calibration_batches, epoch_batches
 from pipelines.objectives.objective import Encoded, Objective
 from pipelines.towers import Tower
 from workbench.config import AlignConfig
@@ -52,6 +52,10 @@ class Pairing:
             keep |= has[a] & has[b]
         return rows[keep]
 
+    def samples(self, key: str) -> Iterator[Batch]:
+        """Yield the training samples that the encoder of a modality calibrates itself on."""
+        return calibration_batches(self.shelves[key], self.manifest, seed=self.seed)
+
 
 class Alignment:
     """A lesson for `fit`: encode the present modalities of each row, pull partners together."""
@@ -72,6 +76,13 @@ class Alignment:
         for key, tower in self.towers.items():
             found |= {f"{key}.{n}": p for n, p in tower.named_parameters()}
         return {name: p for name, p in found.items() if p.requires_grad}
+
+    def buffers(self) -> Mapping[str, Tensor]:
+        """Buffers of the towers and of the objective."""
+        found = {f"objective.{n}": b for n, b in self.objective.named_buffers()}
+        for key, tower in self.towers.items():
+            found |= {f"{key}.{n}": b for n, b in tower.named_buffers()}
+        return found
 
     def batches(self, epoch: int) -> Sequence[Rows]:
         """Usable training rows, shuffled."""
@@ -143,7 +154,11 @@ class Alignment:
         return Encoded(emb, present), parts
 
     def _forward(self, key: str, view: Batch, step: int) -> tuple[Tensor, list[_Part]]:
-        """Return the vectors of a view, and what gradient caching has to replay afterwards."""
+        """Return the vectors of a view, and what gradient caching has to replay afterwards.
+
+        Only the encoder runs in parts: the projection sees the whole batch, whose statistics it
+        needs, so that the result equals the full batch's.
+        """
         tower, size = self.towers[key], self.config.micro_batch
         torch.manual_seed(self._dropout_seed(key, step, 0))
         if size is None or len(view) <= size:
@@ -152,7 +167,7 @@ class Alignment:
         for number, start in enumerate(range(0, len(view), size)):
             chunk = view.select(slice(start, start + size))
             parts.append(_Part(tower, chunk, self._dropout_seed(key, step, number)))
-        return torch.cat([part.leaf for part in parts]), parts
+        return tower.head(torch.cat([part.leaf for part in parts])), parts
 
     def _dropout_seed(self, key: str, step: int, number: int) -> int:
         return derive_seed(self.pairing.seed, "dropout", key, step, number) % 2**63
@@ -180,14 +195,14 @@ class Alignment:
 
 
 class _Part:
-    """One part of a gradient-cached batch: encoded without a graph, replayed with one."""
+    """The features of one part of a batch: encoded without a graph, replayed with one."""
 
     def __init__(self, tower: Tower, view: Batch, seed: int) -> None:
         self.tower, self.view, self.seed = tower, view, seed
         self.bf16 = torch.is_autocast_enabled("cpu")
         with torch.no_grad():
             torch.manual_seed(seed)
-            self.leaf = tower(view).float()
+            self.leaf = tower.features(view).pooled.float()
         self.leaf.requires_grad_(True)
 
     def replay(self) -> None:
@@ -196,8 +211,8 @@ class _Part:
             return
         torch.manual_seed(self.seed)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
-            again = self.tower(self.view).float()
-        again.backward(self.leaf.grad)
+            again = self.tower.features(self.view).pooled.float()
+        again.backward(self.leaf.grad)  # type: ignore[no-untyped-call]
 
 
 def _mrr(scores: Tensor, relevant: Tensor) -> float:

@@ -5,7 +5,7 @@ Legend: B rows of a batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,10 @@ from workbench.modality import Batch, Sample
 from workbench.seeding import derive_seed, keyed_rng
 
 Rows = NDArray[np.int64]
+
+CALIBRATION_ROWS = 4096
+"""Most training samples that an encoder's constants are taken from."""
+CALIBRATION_BATCH = 64
 
 
 def epoch_batches(ids: Sequence[str], *, seed: int, epoch: int, size: int) -> list[Rows]:
@@ -77,6 +81,19 @@ def shelf(part: Part, decoded: Decoded, count: int) -> Shelf:
     place = np.full(count, -1, dtype=np.int64)
     place[decoded.rows] = np.arange(len(decoded.rows))
     return Shelf(part, decoded, place)
+
+
+def calibration_batches(one: Shelf, manifest: Manifest, *, seed: int) -> Iterator[Batch]:
+    """Yield training samples of one modality, unaugmented, for `Encoder.calibrate`.
+
+    At most 4,096 of them, drawn by a seeded hash of the id, so that the order of the manifest and
+    the rows of other splits change nothing.
+    """
+    train = [int(r) for r in one.decoded.rows if manifest.splits[int(r)] == "train"]
+    key = {row: derive_seed(seed, "calibrate", one.part.key, manifest.ids[row]) for row in train}
+    drawn = np.array(sorted(train, key=key.__getitem__)[:CALIBRATION_ROWS], dtype=np.int64)
+    for start in range(0, len(drawn), CALIBRATION_BATCH):
+        yield one.batch(drawn[start : start + CALIBRATION_BATCH])
 
 
 @dataclass(frozen=True)

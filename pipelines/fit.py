@@ -25,6 +25,9 @@ class Lesson(Protocol):
     def parameters(self) -> Mapping[str, nn.Parameter]:
         """Trainable parameters by name."""
 
+    def buffers(self) -> Mapping[str, Tensor]:
+        """State that training changes in place beside the parameters, such as running means."""
+
     def batches(self, epoch: int) -> Sequence[Any]:
         """The batches of an epoch; the same list every time it is asked for."""
 
@@ -140,7 +143,7 @@ class _Loop:
         self.folder.log({"step": self.progress.step, "epoch": epoch, "validation": value})
         if facts["best"] is None or value > facts["best"]:
             facts.update(best=value, stale=0)
-            best = {f"best/{k}": v.detach().clone() for k, v in self.weights.items()}
+            best = {f"best/{k}": v.detach().clone() for k, v in self._state().items()}
             self.progress.tensors.update(best)
         else:
             facts["stale"] += 1
@@ -148,8 +151,8 @@ class _Loop:
 
     def save(self) -> None:
         tensors = {k: v for k, v in self.progress.tensors.items() if k.startswith("best/")}
+        tensors |= {f"weight/{k}": v.detach() for k, v in self._state().items()}
         for name, weight in self.weights.items():
-            tensors[f"weight/{name}"] = weight.data
             for field, value in self.optimizer.state.get(weight, {}).items():
                 tensors[f"moment/{field}/{name}"] = value
         self.progress.tensors = tensors
@@ -161,8 +164,8 @@ class _Loop:
         if found is None:
             return
         self.progress = found
+        self._put(found.tensors, "weight/")
         for name, weight in self.weights.items():
-            weight.data.copy_(found.tensors[f"weight/{name}"])
             state = {
                 field: found.tensors[f"moment/{field}/{name}"]
                 for field in ("step", "exp_avg", "exp_avg_sq")
@@ -173,10 +176,17 @@ class _Loop:
         self.progress.tensors = {k: v for k, v in found.tensors.items() if k.startswith("best/")}
 
     def take_best(self) -> None:
-        for name, weight in self.weights.items():
-            best = self.progress.tensors.get(f"best/{name}")
-            if best is not None:
-                weight.data.copy_(best)
+        if any(k.startswith("best/") for k in self.progress.tensors):
+            self._put(self.progress.tensors, "best/")
+
+    def _state(self) -> dict[str, Tensor]:
+        """Everything that training changes, parameters and buffers, by name."""
+        return {**self.weights, **self.lesson.buffers()}
+
+    def _put(self, tensors: Mapping[str, Tensor], prefix: str) -> None:
+        with torch.no_grad():
+            for name, tensor in self._state().items():
+                tensor.copy_(tensors[prefix + name])
 
     def _rate(self, step: int) -> float:
         """Linear warm-up, then cosine to one hundredth of the peak."""

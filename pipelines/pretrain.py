@@ -43,6 +43,10 @@ class MaskedModelling:
         mine = {f"encoder.{n}": p for n, p in self.encoder.named_parameters()}
         return {**mine, **{f"head.{n}": p for n, p in self.head.named_parameters()}}
 
+    def buffers(self) -> Mapping[str, Tensor]:
+        """Buffers of the encoder."""
+        return {f"encoder.{n}": b for n, b in self.encoder.named_buffers()}
+
     def batches(self, epoch: int) -> Sequence[Rows]:
         """Training rows that hold a sample, shuffled."""
         size = self.config.batch_size

@@ -11,12 +11,13 @@ from torch import Tensor
 
 from eval.space import Space
 from pipelines.align import Alignment, Pairing
-from pipelines.batch import Shelf, item_table, shelf
+from pipelines.batch import Shelf, calibration_batches, item_table, shelf
 from pipelines.controls import plan_score, random_frozen, unaligned
 from pipelines.embed import Model, embed_model, embed_texts, load_space, save_space, table_of
 from pipelines.evaluate import Stamp, prompt_texts
 from pipelines.evaluate import evaluate as run_tasks
 from pipelines.fit import FitFolder, fit
+from pipelines.frozen import fit_heads
 from pipelines.lora import base_tensors, tensor_digest
 from pipelines.objectives.objective import Objective
 from pipelines.plan import Plan
@@ -130,8 +131,10 @@ def _pretrained(run: Stages, one: Shelf) -> dict[str, Tensor]:
     if not run.folder.is_complete(stage, run.key(stage)):
         run.progress.stage(f"pretrain {key}")
         config = run.plan.pipeline.pretrain[key]
-        encoder = build_encoder(one.part, seed=run.plan.pipeline.seed)
-        lesson = MaskedModelling(encoder, one, run.manifest, config, run.plan.pipeline.seed)
+        seed = run.plan.pipeline.seed
+        samples = calibration_batches(one, run.manifest, seed=seed)
+        encoder = build_encoder(one.part, seed=seed, samples=samples)
+        lesson = MaskedModelling(encoder, one, run.manifest, config, seed)
         fit(lesson, config, fit_folder(run, f"pretrain {key}"))
         tensors = {k: v.detach().contiguous() for k, v in encoder.state_dict().items()}
         with run.folder.writing(stage, run.key(stage)) as part:
@@ -145,12 +148,17 @@ def _aligned(run: Stages, objective: Objective, pairing: Pairing, bases: Bases) 
     """Train the towers, and check that frozen weights did not move."""
     config, seed = run.plan.pipeline.align, run.plan.pipeline.seed
     towers = {
-        key: build_tower(part, config.dim, seed=seed, base=bases.get(key))
+        key: build_tower(
+            part, config.dim, seed=seed, base=bases.get(key), samples=pairing.samples(key)
+        )
         for key, part in run.plan.parts.items()
     }
     before = {key: tensor_digest(base_tensors(t.encoder)) for key, t in towers.items()}
-    fit(Alignment(towers, objective, pairing, config), config, fit_folder(run, "align"),
-        config.patience)  # fmt: skip
+    if config.warm_heads:
+        heads = config.model_copy(update={"epochs": config.warm_heads, "patience": None})
+        fit_heads(towers, objective, pairing, heads, fit_folder(run, "heads"))
+    lesson = Alignment(towers, objective, pairing, config)
+    fit(lesson, config, fit_folder(run, "align"), config.patience)
     for key, tower in towers.items():
         adapt = run.plan.parts[key].config.adapt
         kept = adapt == "frozen" or isinstance(adapt, Lora)
@@ -192,7 +200,7 @@ def _model(run: Stages, name: str, trained: Trained) -> Model:
     if name == "trained":
         return Model("trained", trained.towers, score)
     if name == "unaligned":
-        return unaligned(run.plan, trained.bases, score)
+        return unaligned(run.plan, trained.bases, trained.pairing)
     number = int(name.rpartition("-")[2]) - 1
     folder = fit_folder(run, f"control {name}")
     return random_frozen(run.plan, number, _objective(run.plan), trained.pairing, folder)

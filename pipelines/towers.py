@@ -6,7 +6,7 @@ Legend: B rows, W encoder width, E shared width.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,18 +27,43 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 
+class Projection(nn.Module):
+    """Features to the shared space: each feature standardised over the batch, then Linear(W -> E).
+
+    What all samples have in common says nothing about which belong together, yet it dominates the
+    features of small encoders; left in, every cosine is near 1 and contrast finds nothing to hold
+    on to. Running statistics take the batch's place outside training, so vectors never depend on
+    their neighbours then (as in the batch-normalised heads of MoRE).
+    """
+
+    def __init__(self, width: int, dim: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(width, affine=False)
+        self.linear = nn.Linear(width, dim, bias=False)
+
+    def forward(self, pooled_BW: Tensor) -> Tensor:
+        """Return (B, E), not normalised."""
+        norm = self.norm
+        scaled = nn.functional.batch_norm(
+            pooled_BW, norm.running_mean, norm.running_var,
+            training=self.training and len(pooled_BW) > 1, momentum=0.1, eps=norm.eps,
+        )  # fmt: skip
+        projected: Tensor = self.linear(scaled)
+        return projected
+
+
 class Tower(nn.Module):
     """Batch in, one vector of the shared space per row out.
 
     Attributes:
         encoder: the encoder, wrapped by peft where it has adapters.
-        head: LayerNorm, then Linear(W -> E) without bias.
+        head: the projection into the shared space.
     """
 
     def __init__(self, encoder: nn.Module, width: int, dim: int) -> None:
         super().__init__()
         self.encoder = encoder
-        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, dim, bias=False))
+        self.head = Projection(width, dim)
 
     def features(self, batch: Batch) -> Features:
         """Return the encoder's features."""
@@ -68,8 +93,13 @@ class Provenance:
         return dict(self.__dict__)
 
 
-def build_encoder(part: Part, *, seed: int) -> Encoder:
+def build_encoder(part: Part, *, seed: int, samples: Iterable[Batch] | None = None) -> Encoder:
     """Build the encoder of a part; random weights come from the seed and the part's key.
+
+    Args:
+        part: the modality.
+        seed: seed of every random weight.
+        samples: training samples that an encoder from scratch may calibrate itself on.
 
     Raises:
         Refusal: the encoder does not take weights from that source.
@@ -80,12 +110,15 @@ def build_encoder(part: Part, *, seed: int) -> Encoder:
                       found=part.weights.source,
                       expected=f"weights of {part.entry.name}: {sorted(part.entry.weights)}")  # fmt: skip
     torch.manual_seed(derive_seed(seed, "weights", part.key) % 2**63)
-    return part.entry.build(part.encoder_options, part.weights, part.options)
+    encoder = part.entry.build(part.encoder_options, part.weights, part.options)
+    if samples is not None and part.weights.scratch:
+        encoder.calibrate(samples)
+    return encoder
 
 
 def build_tower(
     part: Part, dim: int, *, seed: int, base: Mapping[str, Tensor] | None = None,
-    adapt: Adapt | None = None,
+    adapt: Adapt | None = None, samples: Iterable[Batch] | None = None,
 ) -> Tower:  # fmt: skip
     """Build a tower ready to train.
 
@@ -95,8 +128,9 @@ def build_tower(
         seed: seed of every random weight.
         base: encoder weights from masked pretraining, replacing the built ones.
         adapt: how to adapt, instead of what the pipeline says (controls freeze).
+        samples: training samples to calibrate on; a pretrained `base` was calibrated already.
     """
-    encoder = build_encoder(part, seed=seed)
+    encoder = build_encoder(part, seed=seed, samples=samples if base is None else None)
     if base is not None:
         encoder.load_state_dict(dict(base), strict=True)
     torch.manual_seed(derive_seed(seed, "adapter", part.key) % 2**63)

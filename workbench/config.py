@@ -162,6 +162,9 @@ class AlignConfig(FitConfig):
     dim: Positive = Field(256, description="width of the shared space")
     batch_size: Positive = 256
     micro_batch: Positive | None = Field(None, description="gradient caching in parts of this size")
+    warm_heads: Annotated[int, Field(ge=0)] = Field(
+        0, description="epochs for which only projections train, on features computed once"
+    )
     patience: Positive | None = Field(None, description="epochs without a better validation")
 
 

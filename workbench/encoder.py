@@ -6,7 +6,7 @@ Legend: B batch, T tokens, W feature width, P input elements under one token.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -49,6 +49,17 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def blocks(self) -> Sequence[nn.Module]:
         """Return the blocks in order from the input; `unlock_last: k` trains the last k of them."""
+
+    def calibrate(self, batches: Iterable[Batch]) -> None:
+        """Set constants that depend on the training samples, such as a consensus.
+
+        Called once, before any training, when the weights are scratch. What it sets are buffers or
+        starting weights, so that checkpoints carry it. Does nothing by default.
+
+        Args:
+            batches: training samples of this modality, unaugmented, each read when it is asked for.
+        """
+        del batches
 
     def patchify(self, values: Tensor) -> Tensor:
         """Cut (B, *axes) into the elements under each token, (B, T, P), for masked pretraining."""

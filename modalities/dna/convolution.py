@@ -1,8 +1,8 @@
 """The barcode encoder whose filters know which codon of COI they look at.
 
-It slides a barcode along a reference (a convolution), then gives every column of the reference its
-own weights for bases and for the amino acids they code: a convolution of stride 12 bases whose
-filters are not shared between places.
+It slides a barcode along a reference, the consensus of the training barcodes (a convolution), then
+gives every column of the reference its own weights for bases and for the amino acids they code: a
+convolution of stride 12 bases whose filters are not shared between places.
 
 Legend: B batch, L bases, R 657 columns of the reference, C 219 codons, G 55 groups of 4 codons,
 T tokens, W feature width.
@@ -10,17 +10,25 @@ T tokens, W feature width.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  torch's own name for it
 
 from modalities.dna.alphabet import UNKNOWN
+from modalities.dna.consensus import consensus
 from modalities.dna.divergence import AMINO_ACIDS, diverge, translate
 from modalities.dna.entries import SitesOptions
 from modalities.dna.options import DnaOptions
-from modalities.dna.registration import CODONS, COLUMNS, Registered, reference_codes, register
+from modalities.dna.registration import (
+    CODONS,
+    COLUMNS,
+    Registered,
+    known_codes,
+    register,
+    unknown_reference,
+)
 from modalities.layers import Mlp
 from workbench.encoder import Encoder, Features
 from workbench.modality import Batch, Weights
@@ -36,8 +44,13 @@ class CoiSites(Encoder):
     Args:
         options: see SitesOptions.
         genetic_code: NCBI table 2 or 5.
+
+    Attributes:
+        reference: (R,) base codes that barcodes are laid on; all 4 (not known) until `calibrate`,
+            and barcodes are then laid as given.
     """
 
+    reference: Tensor
     lora_targets = ("context", "mlp.fc1", "mlp.fc2")
 
     def __init__(self, options: SitesOptions, genetic_code: int = 5) -> None:
@@ -45,6 +58,7 @@ class CoiSites(Encoder):
         self.width = options.width
         self.divergence = options.divergence
         self.genetic_code = genetic_code
+        self.register_buffer("reference", unknown_reference())
         self.sites = Sites(options.width, genetic_code)
         self.norm = nn.LayerNorm(options.width)
         self.trunk = nn.ModuleList(
@@ -60,7 +74,7 @@ class CoiSites(Encoder):
         In training mode each barcode is first changed the way related species differ
         (`modalities.dna.divergence`), with draws from torch's generator, as dropout has them.
         """
-        laid = register(batch.values, batch.valid)
+        laid = register(batch.values, batch.valid, self.reference)
         codes = laid.codes
         if self.training and self.divergence > 0:
             codes = diverge(codes, self.divergence, self.genetic_code)
@@ -72,6 +86,16 @@ class CoiSites(Encoder):
         tokens = self.token_norm(_as_given(seen_BGW, laid, batch.values.shape[1]))
         valid = None if batch.valid is None else self.patchify(batch.valid).any(dim=-1)
         return Features(pooled, tokens, valid)
+
+    def calibrate(self, batches: Iterable[Batch]) -> None:
+        """Take the reference from training barcodes; its own bases then start at zero."""
+        rows = [known_codes(batch.values, batch.valid) for batch in batches]
+        if not rows:
+            return
+        length = max(part.shape[1] for part in rows)
+        codes = torch.cat([F.pad(p, (0, length - p.shape[1]), value=UNKNOWN) for p in rows])
+        self.reference.copy_(consensus(codes.cpu(), self.genetic_code))
+        self.sites.start_from(self.reference)
 
     def blocks(self) -> Sequence[nn.Module]:
         """Return the site weights, then the residual layers."""
@@ -86,8 +110,8 @@ class CoiSites(Encoder):
 class Sites(nn.Module):
     """A vector for every base at every column, and for every amino acid at every codon.
 
-    The reference's own bases start at zero, so a vector at first says how a barcode differs from it.
-    Unknown bases, and codons with one, add nothing.
+    After `start_from` a vector at first says how a barcode differs from the reference. Unknown bases,
+    and codons with one, add nothing.
 
     Args:
         width: W.
@@ -101,10 +125,13 @@ class Sites(nn.Module):
         weight = torch.randn(self.nothing + 1, width)
         weight[: COLUMNS * 4] /= COLUMNS**0.5
         weight[COLUMNS * 4 :] *= 1.5 / CODONS**0.5
-        reference = self.places(reference_codes().unsqueeze(0))
-        weight[reference.flatten()] = 0.0
         weight[self.nothing] = 0.0
         self.weight = nn.Parameter(weight)
+
+    def start_from(self, reference: Tensor) -> None:
+        """Set the vectors of the reference's own bases and amino acids to zero."""
+        with torch.no_grad():
+            self.weight[self.places(reference.unsqueeze(0)).flatten()] = 0.0
 
     def forward(self, codes: Tensor) -> Tensor:
         """Sum the vectors of each group of four codons of codes (B, R): (B, G, W)."""

@@ -19,6 +19,7 @@ _TABLES = {
 }
 """NCBI translation tables 2 and 5, bases in the order T, C, A, G."""
 _ACIDS = "ACDEFGHIKLMNPQRSTVWY*"
+STOP = _ACIDS.index("*")
 
 THIRD, OTHER = 2.4, 0.3
 """How much faster than the average third positions change, and the first two."""

@@ -96,9 +96,9 @@ ENTRIES: dict[str, EncoderEntry[DnaOptions]] = {
             "coi_sites",
             "modalities.dna.convolution:coi_sites",
             "site-specific weights for the bases and amino acids of a COI barcode, which it lays on "
-            "a reference; from scratch in minutes on a CPU",
+            "the consensus of the training split; from scratch in minutes on a CPU",
             options=SitesOptions,
-            data="none; the reference is the consensus of 9,260 insect barcodes of BOLD",
+            data="none",
         ),
     )
 }

@@ -25,7 +25,7 @@ def equalise(grey: Grey) -> Grey:
         grey: (H, W) in 0..1, at least 8 x 8.
     """
     # the reference goes through 16 bits first, which decides the bin of pixels near an edge
-    deep = np.rint(grey.astype(np.float64) * 65535)
+    deep = np.rint(grey * np.float32(65535)).astype(np.float64)
     low, high = float(deep.min()), float(deep.max())
     if high <= low:
         return grey.copy()
@@ -46,8 +46,8 @@ def _maps(bins: Ints, tile: tuple[int, int]) -> Ints:
     rows, columns = (s // k - 1 for s, k in zip(bins.shape, tile, strict=True))
     top, left = tile[0] // 2, tile[1] // 2
     inner = bins[top : top + rows * tile[0], left : left + columns * tile[1]]
-    tiles = inner.reshape(rows, tile[0], columns, tile[1]).transpose(0, 2, 1, 3)
-    tiles = tiles.reshape(rows * columns, -1)
+    split = inner.reshape(rows, tile[0], columns, tile[1])
+    tiles = split.transpose(0, 2, 1, 3).reshape(rows * columns, -1)
     offsets = np.arange(len(tiles))[:, None] * _BINS
     counts = np.bincount((tiles + offsets).ravel(), minlength=len(tiles) * _BINS)
     clipped = _clip(counts.reshape(-1, _BINS), max(int(_CLIP * tiles.shape[1]), 1))
@@ -60,9 +60,11 @@ def _clip(counts: Ints, limit: int) -> Ints:
     """Cut histograms (N, bins) at the limit and spread what was cut over the bins below it."""
     excess = np.maximum(counts - limit, 0).sum(axis=1)
     counts = np.minimum(counts, limit)
-    step = excess // _BINS
+    step = (excess // _BINS)[:, None]
     before = counts.sum(axis=1)
-    counts = np.minimum(counts + step[:, None], limit)
+    counts = np.where(counts < limit - step, counts + step, counts)
+    # as in the reference, whatever is within a step of the limit is filled up to it
+    counts = np.where(counts >= limit - step, limit, counts)
     excess = excess - (counts.sum(axis=1) - before)
     for row in np.flatnonzero(excess > 0):
         counts[row] = _spread(counts[row], int(excess[row]), limit)

@@ -18,7 +18,7 @@ class CnnVitTinyOptions(Options):
         heads: attention heads.
     """
 
-    width: int = Field(default=96, ge=16, le=512, multiple_of=16)
+    width: int = Field(default=64, ge=16, le=512, multiple_of=16)
     depth: int = Field(default=1, ge=1, le=12)
     heads: int = Field(default=4, ge=1, le=16)
 

@@ -40,8 +40,9 @@ class _Residual(nn.Module):
 class CnnVitTiny(Encoder):
     """Three stride-2 convolutions and two residual ones, blocks, mean and maximum pooling.
 
-    Exposure is taken out first: each picture is brought to mean 0 and deviation 1. The maximum
-    keeps what shows in one place only (a nodule), which a mean over 64 tokens would drown.
+    Exposure is taken out first: each picture is brought to mean 0 and deviation 1. The maximum is
+    taken before the blocks: it keeps what shows in one place only, which a mean over 64 tokens
+    drowns, and masked pretraining, which asks the blocks for smooth pictures, leaves it alone.
 
     Args:
         channels: C of the input.
@@ -61,10 +62,16 @@ class CnnVitTiny(Encoder):
         self.last = _Residual(W)
         self.norms = nn.ModuleList(nn.GroupNorm(_GROUPS, w) for w in (W // 4, W // 2))
         self.position = nn.Parameter(torch.zeros(1, _GRID * _GRID, W))
+        self.local = nn.GroupNorm(_GROUPS, W)
         self.layers = nn.ModuleList(
             TransformerBlock(W, options.heads, mlp_ratio=2.0) for _ in range(options.depth)
         )
         self.norm = nn.LayerNorm(W)
+        with torch.no_grad():  # blocks begin as a small correction, so that features start local
+            for layer in self.layers:
+                for name, weight in layer.named_parameters():
+                    if name in ("mixer.out_proj.weight", "mlp.fc2.weight"):
+                        weight.mul_(0.1)
 
     def forward(self, batch: Batch) -> Features:
         """Encode (B, C, H, W); padding is grey to the convolutions and absent from the pooling."""
@@ -72,13 +79,14 @@ class CnnVitTiny(Encoder):
         x = F.gelu(self.norms[0](self.first(_standardised(batch))))
         x = self.middle(self.second(x))
         x = self.last(self.third(F.gelu(self.norms[1](x))))
+        peak = _maximum(F.gelu(self.local(x)).flatten(2).transpose(1, 2), valid_BT)
         places = resize_grid(self.position, (_GRID, _GRID), (x.shape[2], x.shape[3]))
         tokens = x.flatten(2).transpose(1, 2) + places
         for layer in self.layers:
             tokens = layer(tokens, valid_BT)
         tokens = self.norm(tokens)
-        pooled = torch.cat([masked_mean(tokens, valid_BT), _maximum(tokens, valid_BT)], dim=1)
-        return Features(pooled, tokens, valid_BT)
+        mean = masked_mean(F.gelu(tokens), valid_BT)
+        return Features(torch.cat([mean, peak], dim=1), tokens, valid_BT)
 
     def blocks(self) -> Sequence[nn.Module]:
         """Return the convolutional stages, then the transformer blocks."""

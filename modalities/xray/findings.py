@@ -76,22 +76,4 @@ FINDINGS = (
             "The cardiothoracic ratio is below one half.",
         ),
     ),
-    Finding(
-        "lung nodule",
-        (
-            "There is a solitary pulmonary nodule.",
-            "A rounded opacity is seen in the lung, suspicious for a nodule.",
-            "Well-circumscribed nodular density projects over one lung.",
-            "Single lung nodule; computed tomography is recommended.",
-            "A discrete round nodule is present in the lung parenchyma.",
-            "Coin lesion of the lung.",
-            "Focal nodular opacity within one lung field.",
-        ),
-        (
-            "No lung nodule.",
-            "No suspicious pulmonary nodule or mass is seen.",
-            "There is no nodular opacity.",
-            "The lungs are free of nodules.",
-        ),
-    ),
 )

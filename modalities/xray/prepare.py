@@ -63,4 +63,4 @@ def _resized(grey: Grey, height: int, width: int) -> Grey:
         return grey
     image = Image.fromarray(np.ascontiguousarray(grey, np.float32), mode="F")
     resized = np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
-    return np.clip(resized, 0, 1, dtype=np.float32)
+    return np.asarray(np.clip(resized, 0, 1), np.float32)

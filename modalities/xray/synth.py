@@ -4,10 +4,9 @@ What is planted, in a frame where the chest spans -1..1 both ways (x to the pict
 is the patient's left; y down):
 
 - normal chest: two lungs, heart of cardiothoracic ratio 0.38-0.47, domes of the diaphragm.
-- cardiomegaly: the same with a heart of ratio 0.58-0.72.
+- cardiomegaly: the same with a heart of ratio 0.56-0.68.
 - pleural effusion: fluid in one lung's base, its upper border a meniscus that climbs the wall.
 - pneumothorax: one lung shrunk towards its hilum; a dark rim without vessels and a thin white line.
-- lung nodule: one round shadow, 9-15 % of the chest's half width in radius, anywhere in a lung.
 
 Side, place and extent vary, as do what carries no meaning: position, size and turn of the patient,
 breath (height of the domes), ribs, vessels, exposure, gamma, noise, MONOCHROME1, rescale, window.
@@ -20,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pydicom.uid import UID, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
 Field = NDArray[np.float64]
 
@@ -51,7 +50,7 @@ class _Chest:
         ribs = np.sin(2 * np.pi * (3.2 * y + 0.9 * x**2 + self.rng.uniform()))
         spine = np.exp(-((x / 0.10) ** 2))
         picture += body * (0.05 * np.clip(ribs, 0.3, 1) + 0.16 * spine)
-        picture -= lungs * (0.36 - 0.06 * self.vessels)
+        picture -= lungs * (0.36 - 0.09 * self.vessels)
         half = heart * 0.73
         middle = 0.10 + 0.25 * (half - 0.3) + self.rng.uniform(-0.03, 0.03)
         ellipse = ((x - middle) / half) ** 2 + (
@@ -69,12 +68,12 @@ def draw(finding: str, rng: np.random.Generator) -> Field:
     plant = _PLANTS[finding]
     chest = _Chest(rng)
     enlarged = finding == "cardiomegaly"
-    picture = chest.paint(rng.uniform(0.58, 0.72) if enlarged else rng.uniform(0.38, 0.47))
+    picture = chest.paint(rng.uniform(0.56, 0.68) if enlarged else rng.uniform(0.38, 0.47))
     picture = plant(chest, picture, rng)
     picture = np.clip(picture, 0, 1) ** rng.uniform(0.7, 1.4)
     shade = 1 + rng.uniform(-0.15, 0.15) * chest.x + rng.uniform(-0.15, 0.15) * chest.y
     picture = picture * shade * rng.uniform(0.65, 1.0) + rng.uniform(0.0, 0.2)
-    return np.clip(picture + rng.normal(0, rng.uniform(0.005, 0.02), picture.shape), 0, 1)
+    return np.clip(picture + rng.normal(0, rng.uniform(0.01, 0.03), picture.shape), 0, 1)
 
 
 def write(finding: str, rng: np.random.Generator, folder: Path) -> str:
@@ -110,7 +109,7 @@ def _effusion(chest: _Chest, picture: Field, rng: np.random.Generator) -> Field:
     """Fill one lung's base with fluid up to a meniscus."""
     side = int(rng.integers(2))
     sign = 2 * side - 1
-    level = chest.dome[side] - rng.uniform(0.10, 0.55)
+    level = chest.dome[side] - rng.uniform(0.06, 0.50)
     outward = np.clip((sign * chest.x - 0.30) / 0.40, 0, 1)
     inward = np.clip((0.36 - sign * chest.x) / 0.36, 0, 1)
     surface = level - 0.30 * outward**2 - 0.06 * inward**2
@@ -128,18 +127,8 @@ def _pneumothorax(chest: _Chest, picture: Field, rng: np.random.Generator) -> Fi
     inside = _soft(1 - ellipse, 0.06)
     lung = chest.lungs[side]
     air, line = lung * (1 - inside), lung * np.exp(-(((ellipse - 1) / 0.07) ** 2))
-    emptied = picture - air * (0.06 * chest.vessels + rng.uniform(0.12, 0.18))
+    emptied = picture - air * (0.09 * chest.vessels + rng.uniform(0.10, 0.17))
     return emptied + lung * inside * 0.08 + line * rng.uniform(0.14, 0.22)
-
-
-def _nodule(chest: _Chest, picture: Field, rng: np.random.Generator) -> Field:
-    """Put one round shadow where there is lung."""
-    sides = chest.lungs[int(rng.integers(2))]
-    places = np.argwhere(sides > 0.9)
-    row, column = places[int(rng.integers(len(places)))]
-    radius = rng.uniform(0.09, 0.15)
-    distance = np.hypot(chest.x - chest.x[row, column], chest.y - chest.y[row, column])
-    return picture + _soft(radius - distance, 0.02) * rng.uniform(0.34, 0.46)
 
 
 _PLANTS = {
@@ -147,7 +136,6 @@ _PLANTS = {
     "pleural effusion": _effusion,
     "pneumothorax": _pneumothorax,
     "cardiomegaly": _nothing,
-    "lung nodule": _nodule,
 }
 
 
@@ -184,7 +172,7 @@ def _header(rng: np.random.Generator, rows: int, columns: int) -> FileDataset:
     meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
     meta.MediaStorageSOPInstanceUID = _uid(rng)
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = "2.25.1"
+    meta.ImplementationClassUID = UID("2.25.1")
     dataset = FileDataset("", Dataset(), file_meta=meta, preamble=b"\0" * 128)
     dataset.SOPClassUID = meta.MediaStorageSOPClassUID
     dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
@@ -198,6 +186,6 @@ def _header(rng: np.random.Generator, rows: int, columns: int) -> FileDataset:
     return dataset
 
 
-def _uid(rng: np.random.Generator) -> str:
+def _uid(rng: np.random.Generator) -> UID:
     """Return a UID under the 2.25 root, from the rng."""
-    return f"2.25.{int.from_bytes(rng.bytes(15), 'big')}"
+    return UID(f"2.25.{int.from_bytes(rng.bytes(15), 'big')}")

@@ -62,8 +62,8 @@ class Vit(Encoder):
 
     def blocks(self) -> Sequence[nn.Module]:
         """Return the longest list of layers of the model: its transformer blocks."""
-        lists = [module for module in self.model.modules() if isinstance(module, nn.ModuleList)]
-        return list(max(lists, key=len))
+        lists = [list(part) for part in self.model.modules() if isinstance(part, nn.ModuleList)]
+        return max(lists, key=len)
 
     def patchify(self, values: Tensor) -> Tensor:
         """Cut (B, C, H, W) into (B, T, C * patch * patch), row by row."""

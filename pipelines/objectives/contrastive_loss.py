@@ -17,7 +17,7 @@ from eval.scores import score
 from pipelines.objectives.contrastive import ContrastiveOptions
 from pipelines.objectives.entry import Edge
 from pipelines.objectives.objective import Encoded, Items, LossOut, Objective
-from pipelines.objectives.targets import TARGETS
+from pipelines.objectives.targets import rule
 
 MAX_SCALE = 100.0
 
@@ -37,6 +37,7 @@ class Contrastive(Objective):
         self.settings = options
         self.edges = tuple(edges)
         self.score = score(options.score)
+        self.targets = rule(options)
         start = torch.tensor(math.log(1.0 / options.temperature))
         self.log_scale = nn.Parameter(start, requires_grad=options.learn_temperature)
 
@@ -70,7 +71,7 @@ class Contrastive(Objective):
             return None, 0
         similarity = self.score(encoded.emb[edge.query].float(), encoded.emb[candidate].float())
         logits = similarity * self.log_scale.exp()
-        targets = TARGETS[self.settings.targets](items, edge)
+        targets = self.targets(items, edge)
         valid = rows[:, None] & columns[None, :]
         if self.settings.exclude_same_group:
             valid = valid & ~_excluded(items.group, targets)

@@ -5,9 +5,13 @@ Legend: B rows, R taxonomic ranks.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
 import torch
 from torch import Tensor
 
+from pipelines.objectives.contrastive import ContrastiveOptions
 from pipelines.objectives.entry import Edge
 from pipelines.objectives.objective import Items
 
@@ -35,22 +39,38 @@ def same_label(items: Items, edge: Edge) -> Tensor:
     return (shared | identity(items, edge).bool()).float()
 
 
-def graded(items: Items, edge: Edge) -> Tensor:
-    """Partners weigh by the share of leading ranks they have in common, squared.
+def graded(items: Items, edge: Edge, *, shares: Sequence[float]) -> Tensor:
+    """Each rank gives its share evenly to the rows that have it in common. Returns (B, B) float32.
 
-    Squaring keeps a family in common worth less than half of a species in common.
+    Evening out keeps the many members of a high rank from outweighing the few of a low one. What a
+    row's unnamed ranks leave over goes to its own partner, so every row sums to one and has a right
+    answer.
+
+    Args:
+        items: with ranks (B, R).
+        edge: not used.
+        shares: R numbers that sum to one, coarse to fine.
     """
     if items.ranks is None:
         raise ValueError("targets graded needs Items.ranks")
     ranks = items.ranks
     same = (ranks[:, None, :] == ranks[None, :, :]) & (ranks >= 0)[:, None, :]
-    depth = same.int().cumprod(dim=-1).sum(dim=-1).float() / ranks.shape[1]
-    return torch.maximum(depth.square(), identity(items, edge))
+    path = same.int().cumprod(dim=-1).float()
+    weights = torch.tensor(tuple(shares), device=ranks.device)
+    given = (weights * path / path.sum(dim=1, keepdim=True).clamp_min(1.0)).sum(dim=-1)
+    left = (1.0 - given.sum(dim=1)).clamp_min(0.0)
+    return given + left[:, None] * identity(items, edge)
 
 
-TARGETS = {
+TARGETS: Mapping[str, Callable[[Items, Edge], Tensor]] = {
     "identity": identity,
     "same_text": same_text,
     "same_label": same_label,
-    "graded": graded,
 }
+
+
+def rule(settings: ContrastiveOptions) -> Callable[[Items, Edge], Tensor]:
+    """Return the targets that the options name."""
+    if settings.targets == "graded":
+        return partial(graded, shares=settings.shares())
+    return TARGETS[settings.targets]

@@ -133,7 +133,7 @@ def _to_grey(stored: NDArray[Any], name: str, options: XrayOptions, flags: list[
             alike = bool((stored == stored[..., :1]).all())
             flags += [] if alike else ["F-DCM-024 colour-to-grey"]
             eight = eight[..., 0] if alike else eight @ _LUMA
-        return np.clip(eight / np.float32(255), 0, 1, dtype=np.float32)
+        return np.asarray(np.clip(eight / np.float32(255), 0, 1), np.float32)
     values = stored.astype(np.float32)
     finite = np.isfinite(values)
     if not finite.any():
@@ -144,4 +144,4 @@ def _to_grey(stored: NDArray[Any], name: str, options: XrayOptions, flags: list[
         values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
     flags.append("F-DCM-014 percentile-window")
     scale = 1.0 / (high - low) if high > low else 0.0
-    return np.clip((values - np.float32(low)) * np.float32(scale), 0, 1, dtype=np.float32)
+    return np.asarray(np.clip((values - np.float32(low)) * np.float32(scale), 0, 1), np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from invented_gene import gene, relatives
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -12,16 +13,16 @@ from modalities.dna.alphabet import HIDDEN, UNKNOWN
 from modalities.dna.convolution import STRIDE, CoiSites
 from modalities.dna.entries import SitesOptions
 from modalities.dna.options import DnaOptions
-from modalities.dna.registration import COLUMNS, reference_codes
+from modalities.dna.registration import COLUMNS, unknown_reference
 from workbench.modality import Batch, Weights
 
 LENGTH = 660
 
 
 def barcode(changes: int = 60, seed: int = 0) -> Tensor:
-    """Return the reference with random substitutions, (R,)."""
+    """Return the gene with random substitutions, (R,)."""
     draws = torch.Generator().manual_seed(seed)
-    codes = reference_codes()
+    codes = gene()
     where = torch.randperm(COLUMNS, generator=draws)[:changes]
     codes[where] = (codes[where] + 1 + torch.randint(0, 3, (changes,), generator=draws)) % 4
     return codes
@@ -40,6 +41,7 @@ def batch(*rows: Tensor, length: int = LENGTH) -> Batch:
 def encoder() -> CoiSites:
     torch.manual_seed(0)
     built = CoiSites(SitesOptions(width=32, hidden=32)).eval()
+    built.calibrate([batch(*relatives(12))])
     for name, parameter in built.named_parameters():
         if name.endswith("fc2.weight"):
             torch.nn.init.normal_(parameter, std=0.1)
@@ -112,10 +114,44 @@ def test_a_hidden_base_is_not_read(encoder: CoiSites) -> None:
 
 
 def test_the_same_base_elsewhere_is_another_feature(encoder: CoiSites) -> None:
-    one, other = reference_codes(), reference_codes()
+    one, other = gene(), gene()
     one[100], other[400] = (one[100] + 1) % 4, (other[400] + 1) % 4
     pooled = encoder(batch(one, other)).pooled
     assert torch.cosine_similarity(pooled[0], pooled[1], dim=0) < 0.9
+
+
+def test_nothing_to_calibrate_on_leaves_the_reference_unknown() -> None:
+    plain = CoiSites(SitesOptions(width=16))
+    before = plain.sites.weight.detach().clone()
+    plain.calibrate([])
+    assert torch.equal(plain.reference, unknown_reference())
+    assert torch.equal(plain.sites.weight, before)
+    assert torch.isfinite(plain.eval()(batch(barcode())).pooled).all()
+
+
+def test_calibration_takes_the_reference_and_silences_its_own_bases(encoder: CoiSites) -> None:
+    assert torch.equal(encoder.reference, gene())
+    assert not encoder.sites(gene().unsqueeze(0)).any()
+    assert encoder.sites(relatives(1)).any()
+
+
+def test_calibration_reads_neither_padding_nor_the_size_of_batches() -> None:
+    rows = relatives(9)
+    whole, parts = CoiSites(SitesOptions(width=16)), CoiSites(SitesOptions(width=16))
+    whole.calibrate([batch(*rows)])
+    padded = [batch(*rows[i : i + 4], length=700 - i) for i in range(0, 9, 4)]
+    parts.calibrate(
+        Batch(torch.where(one.valid, one.values, 2), one.valid)  # type: ignore[arg-type]
+        for one in padded
+    )
+    assert torch.equal(whole.reference, parts.reference)
+
+
+def test_the_state_carries_the_reference(encoder: CoiSites) -> None:
+    other = CoiSites(SitesOptions(width=32, hidden=32)).eval()
+    other.load_state_dict(encoder.state_dict(), strict=True)
+    shifted = batch(barcode()[40:])
+    assert torch.equal(other(shifted).pooled, encoder(shifted).pooled)
 
 
 def test_divergence_acts_in_training_only_and_obeys_the_seed() -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
+from invented_gene import CODONS, gene
 
 from modalities.dna.alphabet import UNKNOWN
 from modalities.dna.divergence import KEPT, diverge, translate
-from modalities.dna.registration import CODONS, reference_codes
 
 
 def test_codons_translate_by_both_mitochondrial_codes() -> None:
@@ -17,20 +17,20 @@ def test_codons_translate_by_both_mitochondrial_codes() -> None:
 
 
 def test_unknown_bases_stay_unknown_and_known_ones_known() -> None:
-    codes = reference_codes().repeat(8, 1)
+    codes = gene().repeat(8, 1)
     codes[:, 50:90] = UNKNOWN
     changed = diverge(codes, 0.3, 5)
     assert torch.equal(changed == UNKNOWN, codes == UNKNOWN)
 
 
 def test_no_rate_means_no_change() -> None:
-    codes = reference_codes().repeat(4, 1)
+    codes = gene().repeat(4, 1)
     assert torch.equal(diverge(codes, 0.0, 5), codes)
 
 
 def test_changes_fall_on_third_positions_and_spare_the_protein() -> None:
     torch.manual_seed(0)
-    codes = reference_codes().repeat(200, 1)
+    codes = gene().repeat(200, 1)
     changed = diverge(codes, 0.1, 5)
     differs = (changed != codes).float().mean(dim=0)
     third = differs[2::3].mean()

@@ -29,4 +29,7 @@ def test_it_agrees_with_scikit_image(shape: tuple[int, int]) -> None:
     smooth = np.add.outer(np.linspace(0, 1, shape[0]), np.sin(np.linspace(0, 6, shape[1])))
     picture = smooth + 0.1 * rng.random(shape)
     picture = ((picture - picture.min()) / np.ptp(picture)).astype(np.float32)
-    assert np.abs(equalise(picture) - exposure.equalize_adapthist(picture)).max() < 0.01
+    gap = np.abs(equalise(picture) - exposure.equalize_adapthist(picture))
+    # a pixel on the edge between two grey bins may fall to either side
+    assert np.quantile(gap, 0.999) < 0.001
+    assert gap.mean() < 0.0005
