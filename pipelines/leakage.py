@@ -25,9 +25,9 @@ def audit(plan: Plan, manifest: Manifest, decoded: Mapping[str, Decoded]) -> dic
     findings: dict[str, Any] = {"groups_across_splits": 0, "content": {}}
     for key, part in plan.parts.items():
         pairs = _shared(manifest, decoded[key])
-        findings["content"][key] = {"shared": len(pairs), "first": pairs[:SHOWN]}
-        strict = part.modality.spec.cell == "path" and plan.pipeline.manifest.duplicates == "refuse"
-        if pairs and strict:
+        files = part.modality.spec.cell == "path"
+        findings["content"][key] = {"shared": len(pairs), "first": pairs[:SHOWN], "refused": files}
+        if pairs and files and plan.pipeline.manifest.duplicates == "refuse":
             raise Refusal(
                 "E-MAN-004", file=manifest.name, field=f"{key} contents",
                 found=f"{len(pairs)} equal files in two splits, first {pairs[:3]}",

@@ -19,6 +19,7 @@ from workbench.pipeline_file import load_pipeline, validate
 from workbench.yaml12 import Document
 
 RECIPES = Path(__file__).parent / "recipes"
+AFTER_TRAINING = ("evaluate", "controls", "replicates", "card")
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,10 @@ class Plan:
     def digest(self) -> str:
         """Return the sha256 of the resolved configuration and the code version."""
         return digest_of({"pipeline": self.resolved(), "version": workbench.__version__})
+
+    def training(self) -> dict[str, Any]:
+        """Return the part of the configuration that training depends on."""
+        return {k: v for k, v in self.resolved().items() if k not in AFTER_TRAINING}
 
 
 def make_plan(

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import workbench
 from pipelines import decode, leakage, rows
 from pipelines.decode import Decoded
-from pipelines.plan import Plan, digest_of
+from pipelines.plan import AFTER_TRAINING, Plan, digest_of
 from pipelines.progress import Progress, Quiet
 from workbench.errors import Failure, Refusal
 from workbench.files import atomic_write
@@ -76,15 +76,15 @@ class Stages:
         shutil.rmtree(self.folder.path / "progress", ignore_errors=True)
 
     def open(self) -> None:
-        """Write the resolved pipeline, or refuse a folder that holds another one."""
-        resolved = {"pipeline": self.plan.resolved(), "limit": self.limit}
+        """Write the resolved pipeline, or refuse a folder in which another one was trained."""
+        training = {"pipeline": self.plan.training(), "limit": self.limit}
         path = self.folder.path / "pipeline.json"
         if path.is_file():
             saved = json.loads(path.read_text())
-            del saved["base"]  # a moved pipeline file is the same pipeline
-            _refuse_other(saved, resolved, self.folder.path)
-        else:
-            write_json(path, {**resolved, "base": str(self.plan.base)})
+            kept = {k: v for k, v in saved["pipeline"].items() if k not in AFTER_TRAINING}
+            _refuse_other({"pipeline": kept, "limit": saved["limit"]}, training, self.folder.path)
+        resolved = {"pipeline": self.plan.resolved(), "limit": self.limit}
+        write_json(path, {**resolved, "base": str(self.plan.base)})
         import yaml
 
         text = yaml.safe_dump(self.plan.resolved(), sort_keys=False, allow_unicode=True)
@@ -101,9 +101,26 @@ class Stages:
         """The sha256 of the manifest and all files behind it."""
         return rows.content_digest(self.plan, self.manifest)
 
-    def key(self, stage: str, parent: str = "") -> str:
-        """Return the digest of everything a stage depends on."""
-        return digest_of([stage, self.plan.digest(), self.data_digest, self.limit, parent])
+    def key(self, stage: str) -> str:
+        """Return the digest of everything a stage depends on.
+
+        What only concerns evaluation does not touch training; the wording of prompts, which may
+        lie in files of its own, touches the vectors and what is computed from them.
+        """
+        known: list[Any] = [stage, self.plan.training(), workbench.__version__]
+        if stage.startswith(("embeddings", "predictions")):
+            known += [self.plan.resolved()["controls"], self.prompts]
+        if stage == "predictions":
+            known += [self.plan.digest()]
+        return digest_of([*known, self.data_digest, self.limit])
+
+    @cached_property
+    def prompts(self) -> dict[str, list[str]]:
+        """The texts, by modality, that the tasks compare with."""
+        from pipelines.embed import table_of
+        from pipelines.evaluate import prompt_texts
+
+        return prompt_texts(self.plan, table_of(self.manifest))
 
     def decode(self) -> None:
         """Read every cell once, write the quarantine, and audit the splits."""

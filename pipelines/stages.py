@@ -13,14 +13,14 @@ from eval.space import Space
 from pipelines.align import Alignment, Pairing
 from pipelines.batch import Shelf, calibration_batches, item_table, shelf
 from pipelines.controls import plan_score, random_frozen, unaligned
-from pipelines.embed import Model, embed_model, embed_texts, load_space, save_space, table_of
-from pipelines.evaluate import Stamp, prompt_texts
+from pipelines.embed import Model, embed_model, embed_texts, load_space, save_space
+from pipelines.evaluate import Stamp
 from pipelines.evaluate import evaluate as run_tasks
 from pipelines.fit import FitFolder, fit
 from pipelines.frozen import fit_heads
 from pipelines.lora import base_tensors, tensor_digest
 from pipelines.objectives.objective import Objective
-from pipelines.plan import Plan
+from pipelines.plan import Plan, digest_of
 from pipelines.pretrain import MaskedModelling
 from pipelines.run import Stages
 from pipelines.towers import Tower, build_encoder, build_tower, load_tower, provenance, save_tower
@@ -88,7 +88,7 @@ def embed(run: Stages, trained: Trained) -> None:
         space = embed_model(model, trained.pairing.shelves, run.manifest)
         texts = {
             key: embed_texts(model.towers[key], trained.pairing.shelves[key], wanted)
-            for key, wanted in prompt_texts(run.plan, table_of(run.manifest)).items()
+            for key, wanted in run.prompts.items()
         }
         with run.folder.writing(stage, run.key(stage)) as part:
             whole = Space(space.model, space.vectors, space.rows, texts, space.score)
@@ -127,7 +127,7 @@ def _pretrained(run: Stages, one: Shelf) -> dict[str, Tensor]:
     from safetensors.torch import load_file
 
     key = one.part.key
-    stage = f"pretrained-{key}"
+    stage = f"pretrained/{key}"
     if not run.folder.is_complete(stage, run.key(stage)):
         run.progress.stage(f"pretrain {key}")
         config = run.plan.pipeline.pretrain[key]
@@ -180,7 +180,7 @@ def fit_folder(run: Stages, stage: str) -> FitFolder:
     def rewind(step: int) -> None:
         run.folder.rewind_log(lambda r: r.get("stage") != stage or _before(r, step))
 
-    key = {"configuration": run.plan.digest(), "data": run.data_digest}
+    key = {"configuration": digest_of(run.plan.training()), "data": run.data_digest}
     return FitFolder(path, key, log, rewind)
 
 

@@ -5,8 +5,8 @@ What is planted, so that a reader can check the numbers:
 - There are `subjects` people, each with one to three visits; a visit is a row, a person a group.
 - A visit always has a report and one to four of oct, xray, ecg and dna (one 40 %, two 30 %, three
   20 %, four 10 % of visits); which ones is drawn evenly.
-- For each modality present, one of its `findings` is drawn evenly and written into the signal by
-  that modality's `synthesize`; its name stands in the column `<modality>_finding`. How a finding
+- For each modality present, one of its first four `findings` is drawn evenly and written by
+  its `synthesize`; its name stands in the column `<modality>_finding`. How a finding
   looks in the signal is said in the docstring of the modality's `synth.py`.
 - The report states each present modality's finding by one of its `statements`, drawn evenly; with
   probability one half it also rules out another finding of that modality by one of its `denials`.
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 MODALITIES = ("oct", "xray", "ecg", "dna")
 HOW_MANY = (0.40, 0.30, 0.20, 0.10)
+CLASSES = 4
 FILLERS = (
     "The examination was tolerated well.",
     "Correlate with the clinical picture.",
@@ -124,7 +125,7 @@ def _write_visit(subject: str, row: str, root: Path, seed: int) -> dict[str, str
         cells[name] = cells[f"{name}_finding"] = None
         if name in present:
             modality = registry.modality(name)
-            finding = modality.findings[int(rng.integers(len(modality.findings)))]
+            finding = modality.findings[int(rng.integers(CLASSES))]
             folder = root / name / row
             folder.mkdir(parents=True, exist_ok=True)
             file = modality.synthesize(finding.name, keyed_rng(seed, "file", row, name), folder)
@@ -141,13 +142,14 @@ def _report(found: dict[str, Finding], rng: np.random.Generator) -> str:
     groups = []
     for name, finding in found.items():
         sentences = [_one(finding.statements, rng)]
-        others = [f for f in registry.modality(name).findings if f.name != finding.name]
+        known = registry.modality(name).findings[:CLASSES]
+        others = [f for f in known if f.name != finding.name]
         if rng.random() < 0.5:
             sentences.append(_one(others[int(rng.integers(len(others)))].denials, rng))
         groups.append(" ".join(sentences))
     groups += [_one(FILLERS, rng) for _ in range(int(rng.integers(1, 4)))]
     order = rng.permutation(len(groups))
-    asked = registry.modality(MODALITIES[int(rng.integers(4))]).findings
+    asked = registry.modality(MODALITIES[int(rng.integers(4))]).findings[:CLASSES]
     question = asked[int(rng.integers(len(asked)))].name
     body = " ".join(groups[i] for i in order)
     return f"INDICATION: Question of {question}.\n\nFINDINGS: {body}\n"

@@ -163,3 +163,26 @@ def test_lineages_become_classes():
     texts = {text: given[f"class {text[-2:]}"] for text in asked}
     result = run(replace(space, texts={"report": texts}), options)
     assert one(result, "accuracy", k=1, average="macro").value > 0.8
+
+
+def test_a_class_may_be_worded_by_its_members():
+    space = make_space()
+    species = [f"{g} s{i % 2}" for i, g in enumerate(space.rows.columns["finding"])]
+    genus = ["c0" if s.startswith("c1") else s[:2] for s in species]
+    space = replace(space, rows=replace(space.rows, columns={"genus": genus, "species": species}))
+    options = ZeroShot.options(
+        query="ecg", label="genus", anchor="report", aggregate="max_score",
+        classes={"template": "{genus}", "members": "{species}"},
+    )  # fmt: skip
+    (asked,) = ZeroShot().texts(options, space.rows, CONTEXT).values()
+    assert sorted(asked) == sorted(set(species))
+    given = space.texts["report"]
+    texts = {text: given[f"class {text[:2]}"] for text in asked}
+    result = run(replace(space, texts={"report": texts}), options)
+    assert result.extras["prompts"]["c0"] == ["c0 s0", "c0 s1", "c1 s0", "c1 s1"]
+    assert "c1" not in result.extras["classes"]
+    assert one(result, "accuracy", k=1, average="macro").value > 0.8
+    missing = options.model_copy(update={"classes": options.classes.model_copy(
+        update={"members": "{specie}"})})  # fmt: skip
+    with pytest.raises(Refusal, match="specie"):
+        ZeroShot().texts(missing, space.rows, CONTEXT)

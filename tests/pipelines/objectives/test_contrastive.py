@@ -4,12 +4,14 @@ import math
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch.nn.functional import normalize
 
 from pipelines.objectives.contrastive import ContrastiveOptions
 from pipelines.objectives.contrastive_loss import Contrastive
 from pipelines.objectives.entry import Edge
 from pipelines.objectives.objective import Encoded, Items
+from pipelines.objectives.targets import rule
 
 EDGE = (Edge("ecg", ("report",)),)
 THREE = (Edge("ecg", ("report",)), Edge("xray", ("report",)))
@@ -135,16 +137,53 @@ def test_equal_reports_are_right_answers_on_both_sides():
     assert swapped.item() < strict.item()
 
 
-def test_graded_targets_follow_the_shared_ranks():
-    ranks = torch.tensor([[0, 0, 0], [0, 0, 1], [0, 1, 2], [1, 2, -1]])
-    from pipelines.objectives.targets import graded
-
-    found = graded(items(4, ranks=ranks), EDGE[0])
-    ninth = 1 / 9
-    expected = torch.tensor(
-        [[1, 4 * ninth, ninth, 0], [4 * ninth, 1, ninth, 0], [ninth, ninth, 1, 0], [0, 0, 0, 1]]
+def test_graded_targets_share_each_rank_evenly():
+    # rows: one species twice, another species of the genus, another genus of the order, one unnamed
+    ranks = torch.tensor([[0, 0, 0], [0, 0, 0], [0, 0, 1], [0, 1, -1], [-1, -1, -1]])
+    options = ContrastiveOptions(
+        targets="graded", ranks=("order", "genus", "species"), rank_weights=(1.0, 3.0, 6.0)
     )
+    found = rule(options)(items(5, ranks=ranks), EDGE[0])
+    order, genus, species = 0.1 / 4, 0.3 / 3, 0.6 / 2
+    near, far = order + genus, order
+    expected = torch.tensor([
+        [near + species, near + species, near, far, 0],
+        [near + species, near + species, near, far, 0],
+        [near, near, near + 0.6, far, 0],
+        [far, far, far, far + 0.3 + 0.6, 0],
+        [0, 0, 0, 0, 1],
+    ])  # fmt: skip
     torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found.sum(dim=1), torch.ones(5))
+
+
+def test_without_rank_weights_the_finest_rank_has_most():
+    four = ContrastiveOptions(targets="graded", ranks=("order", "family", "genus", "species"))
+    assert four.shares() == pytest.approx((0.1, 0.1, 0.2, 0.6))
+    two = ContrastiveOptions(targets="graded", ranks=("genus", "species"))
+    assert two.shares() == pytest.approx((0.4, 0.6))
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"), [((0.5, 0.5), "2 numbers for 3"), ((0.5, 0.0, 0.5), "greater than 0")]
+)
+def test_rank_weights_that_do_not_fit_are_refused(weights, message):
+    with pytest.raises(ValidationError, match=message):
+        ContrastiveOptions(targets="graded", ranks=("a", "b", "c"), rank_weights=weights)
+
+
+def test_graded_targets_need_two_ranks():
+    with pytest.raises(ValidationError, match="two or more"):
+        ContrastiveOptions(targets="graded", ranks=("species",))
+
+
+def test_the_graded_loss_of_identical_vectors_is_log_b():
+    ranks = torch.arange(32)[:, None] // torch.tensor([16, 4, 1])
+    same = torch.ones(32, 8)
+    loss = objective(targets="graded", ranks=("a", "b", "c"))(
+        encoded(ecg=same, report=same), items(32, ranks=ranks)
+    )
+    assert loss.total.item() == pytest.approx(math.log(32), abs=1e-5)
 
 
 @pytest.mark.parametrize("targets", ["identity", "same_text"])

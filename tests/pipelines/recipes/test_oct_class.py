@@ -44,7 +44,8 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_the_recipe_runs_on_a_miniature(tmp_path, run_recipe, trained):  # type: ignore[no-untyped-def]
     run = run_recipe("oct-class", miniature(tmp_path), QUICK)
     rows = trained(run)
-    assert {r["task"] for r in rows} == {"zero_shot", "knn", "probe", "retrieval"}
+    # each class has one test block here, and a block is never searched for its own members
+    assert {r["task"] for r in rows} == {"zero_shot", "knn", "probe"}
     splits = json.loads((run / "record.json").read_text())["splits"]
     assert sum(part["rows"] for part in splits.values()) == 72
     assert {part["groups"] % 3 for part in splits.values()} == {0}

@@ -49,7 +49,7 @@ class Tiny(Encoder):
 
     def patchify(self, values: Tensor) -> Tensor:
         """Cut (B, L) into (B, T, 8)."""
-        return values.unflatten(1, (-1, SEGMENT))
+        return values.reshape(len(values), -1, SEGMENT)
 
 
 class Layer(nn.Module):
