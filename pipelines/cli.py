@@ -35,7 +35,7 @@ LimitOption = Annotated[int | None, typer.Option("--limit", min=1, help="About s
 def main() -> None:
     """Run the command and exit: 0 done, 2 refused, 3 failed, 130/143 stopped by a signal."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
     except WorkbenchError as error:
         _exit(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -43,6 +43,8 @@ def main() -> None:
     except Exception as error:
         _exit_on_usage(error)
         raise
+    if isinstance(code, int) and code:
+        sys.exit(code)
 
 
 @app.command("run")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -170,7 +171,7 @@ def _read_alone(modality: str, options: Options, row: int, source: Source) -> Ou
 def _unexpected(modality: str, source: Source, found: str) -> dict[str, str]:
     codes = {"xray": "DCM", "oct": "OCT", "ecg": "ECG", "dna": "DNA", "report": "TXT"}
     name = source.name if len(source.name) < 200 and "\n" not in source.name else "inline text"
-    family = codes.get(modality, modality.upper())
+    family = codes.get(modality) or re.sub("[^A-Z]", "", modality.upper()).ljust(3, "X")
     return BadInput(
         f"E-{family}-999", file=name, field="reader", found=f"unexpected {found}",
         expected="a sample or BadInput", fix="Report this as a defect of the reader.",

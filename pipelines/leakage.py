@@ -26,7 +26,7 @@ def audit(plan: Plan, manifest: Manifest, decoded: Mapping[str, Decoded]) -> dic
     for key, part in plan.parts.items():
         pairs = _shared(manifest, decoded[key])
         files = part.modality.spec.cell == "path"
-        findings["content"][key] = {"shared": len(pairs), "first": pairs[:SHOWN], "refused": files}
+        findings["content"][key] = {"shared": len(pairs), "first": pairs[:SHOWN], "files": files}
         if pairs and files and plan.pipeline.manifest.duplicates == "refuse":
             raise Refusal(
                 "E-MAN-004", file=manifest.name, field=f"{key} contents",

@@ -94,7 +94,7 @@ def _leakage(found: Mapping[str, Any]) -> dict[str, Any]:
     for key, content in found["content"].items():
         number = content["shared"]
         name = f"equal {key} content in two splits"
-        if number and content["refused"]:
+        if number and content["files"]:
             words[name] = {"found": number, "result": "allowed by manifest.duplicates: flag"}
         else:
             words[name] = f"{number} repeated texts or sequences, flagged" if number else "none"

@@ -192,13 +192,13 @@ def load_tower(part: Part, dim: int, folder: Path, *, seed: int) -> Tower:
     encoder = build_encoder(part, seed=seed)
     saved = folder / "encoder.safetensors"
     if saved.is_file():
-        encoder.load_state_dict(load_file(str(saved)), strict=True)
+        _load(encoder, load_file(str(saved)), f"{part.key}/encoder.safetensors")
     _compare_base(encoder, contract["base_digest"], part.key)
     module: nn.Module = encoder
     if (folder / "adapter").is_dir():
         module = _load_adapter(encoder, folder / "adapter", part.key)
     tower = Tower(module, encoder.width, dim)
-    tower.head.load_state_dict(load_file(str(folder / "head.safetensors")), strict=True)
+    _load(tower.head, load_file(str(folder / "head.safetensors")), f"{part.key}/head.safetensors")
     return tower.eval()
 
 
@@ -209,6 +209,18 @@ def compare_contract(saved: Any, given: Any, where: str) -> None:
         if saved.get(name) != given.get(name):
             raise Refusal("E-CKP-007", file=f"checkpoints/{where}/contract.json", field=name,
                           found=given.get(name), expected=saved.get(name))  # fmt: skip
+
+
+def _load(module: nn.Module, tensors: Mapping[str, Tensor], name: str) -> None:
+    """Load all tensors or none, naming the first that does not fit."""
+    wanted = {k: tuple(v.shape) for k, v in module.state_dict().items()}
+    found = {k: tuple(v.shape) for k, v in tensors.items()}
+    wrong = sorted(k for k in wanted.keys() | found.keys() if wanted.get(k) != found.get(k))
+    if wrong:
+        raise Refusal("E-CKP-008", file=f"checkpoints/{name}", field=wrong[0],
+                      found=found.get(wrong[0], "nothing"), expected=wanted.get(wrong[0], "nothing"),
+                      fix=f"{len(wrong)} tensors differ; was it trained by another version?")  # fmt: skip
+    module.load_state_dict(dict(tensors))
 
 
 def _compare_base(encoder: Encoder, expected: str, where: str) -> None:

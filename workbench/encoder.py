@@ -21,8 +21,8 @@ class Features:
 
     Attributes:
         pooled: (B, W) one vector per sample, padding left out of the pooling.
-        tokens: (B, T, W) one vector per place, in the order of `Encoder.patchify`, without class
-            tokens; None where the architecture has none.
+        tokens: (B, T, V) one vector per place, of a width V of their own, in the order of
+            `Encoder.patchify`, without class tokens; None where the architecture has none.
         token_valid: (B, T) bool, False for padding; None = all real.
     """
 

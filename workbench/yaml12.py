@@ -106,7 +106,9 @@ class _Reader:
                 seen += 1
                 if seen > 1:
                     line, column = _place(event.start_mark)
-                    self.refuse("E-CFG-015", line, column, "documents", "a second one", "one document")
+                    self.refuse(
+                        "E-CFG-015", line, column, "documents", "a second one", "one document"
+                    )
                 data = self.value(next(self.events), ())
         return Document(data, self.marks, self.file)
 

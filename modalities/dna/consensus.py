@@ -65,7 +65,8 @@ def _in_frame(seed: Tensor, genetic_code: int) -> Tensor:
 def _vote(codes: Tensor, reference: Tensor) -> Tensor:
     """Return the commonest base of every column once all barcodes are laid on the reference."""
     counts = torch.zeros(COLUMNS, UNKNOWN, dtype=torch.int64)
-    for part in codes.split(_AT_ONCE):
+    for start in range(0, len(codes), _AT_ONCE):
+        part = codes[start : start + _AT_ONCE]
         laid = register(part, None, reference).codes
         counts += torch.stack([(laid == base).sum(dim=0) for base in range(UNKNOWN)], dim=1)
     covered = counts.sum(dim=1) >= COVERED * len(codes)

@@ -1,13 +1,16 @@
 """Batches: an order that follows from the key alone, rows that are absent, facts coded for losses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from pipelines.batch import Shelf, epoch_batches, item_table, shelf
+from pipelines.batch import Shelf, calibration_batches, epoch_batches, item_table, shelf
 from pipelines.decode import load_decoded
 from pipelines.plan import make_plan
 from workbench.manifest import Manifest
+from workbench.modality import Batch
 
 IDS = [f"row-{n}" for n in range(41)]
 
@@ -113,3 +116,45 @@ def test_contents_of_absent_rows_are_minus_one(ecg):
     manifest = Manifest("m", names, names, ("train",) * len(names), {})
     content = item_table(manifest, {"ecg": one}, []).content["ecg"]
     assert ((content >= 0).numpy() == one.has(np.arange(len(ids)))).all()
+
+
+class RowNumbers(Shelf):
+    """A shelf whose batches hold the row numbers themselves."""
+
+    def batch(self, rows):
+        return Batch(torch.from_numpy(rows))
+
+
+@pytest.fixture
+def numbered(ecg):
+    """A shelf over the decoded rows, and a manifest whose every third row is for testing."""
+    one, ids = ecg
+    splits = tuple("test" if n % 3 == 0 else "train" for n in range(len(ids)))
+    manifest = Manifest("m", tuple(ids), tuple(ids), splits, {})
+    return RowNumbers(one.part, one.decoded, one.place), manifest
+
+
+def drawn(one, manifest, seed=1):
+    """Return the rows of every calibration batch."""
+    return [b.values.tolist() for b in calibration_batches(one, manifest, seed=seed)]
+
+
+def test_calibration_sees_training_rows_alone_and_each_once(numbered):
+    one, manifest = numbered
+    rows = [row for batch in drawn(one, manifest) for row in batch]
+    assert sorted(rows) == [int(r) for r in one.decoded.rows if int(r) % 3]
+
+
+def test_calibration_is_drawn_by_seed_and_id_in_batches_of_one_size(numbered, monkeypatch):
+    monkeypatch.setattr("pipelines.batch.CALIBRATION_ROWS", 9)
+    monkeypatch.setattr("pipelines.batch.CALIBRATION_BATCH", 4)
+    one, manifest = numbered
+    first = drawn(one, manifest)
+    assert [len(batch) for batch in first] == [4, 4, 1]
+    assert first == drawn(one, manifest)
+    assert first != drawn(one, manifest, seed=2)
+
+
+def test_without_training_rows_there_is_nothing_to_calibrate_on(numbered):
+    one, manifest = numbered
+    assert drawn(one, replace(manifest, splits=("test",) * len(manifest.splits))) == []

@@ -38,7 +38,8 @@ def test_copies_of_a_file_in_two_splits_are_refused_by_name(manifest):
 
 def test_they_are_counted_where_the_file_says_flag(manifest):
     found = audit(plan(duplicates="flag"), manifest, {"ecg": decoded("abcbd")})
-    assert found["content"]["ecg"] == {"shared": 1, "first": [("r1", "r3")]}
+    assert found["content"]["ecg"]["shared"] == 1
+    assert found["content"]["ecg"]["first"] == [("r1", "r3")]
 
 
 @pytest.mark.parametrize("cell", ["text", "either"])
@@ -49,12 +50,14 @@ def test_equal_texts_are_flagged_and_never_refused(manifest, cell):
 
 def test_copies_inside_one_split_are_no_leak(manifest):
     found = audit(plan(), manifest, {"ecg": decoded("aabcc")})
-    assert found["content"]["ecg"] == {"shared": 0, "first": []}
+    assert found["content"]["ecg"]["shared"] == 0
+    assert found["content"]["ecg"]["first"] == []
 
 
 def test_a_content_that_lies_in_three_splits_counts_once(manifest):
     found = audit(plan(duplicates="flag"), manifest, {"ecg": decoded("abaac")})
-    assert found["content"]["ecg"] == {"shared": 1, "first": [("r0", "r2")]}
+    assert found["content"]["ecg"]["shared"] == 1
+    assert found["content"]["ecg"]["first"] == [("r0", "r2")]
 
 
 def test_rows_without_a_sample_are_passed_over(manifest):

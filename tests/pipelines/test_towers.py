@@ -1,6 +1,7 @@
 """What adaptation promises: zero adapters change nothing, the base never moves, peft can reload."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import peft
@@ -11,8 +12,9 @@ from pipelines.lora import adapted, base_tensors, counts, tensor_digest
 from pipelines.plan import make_plan
 from pipelines.towers import build_encoder, build_tower, load_tower, save_tower
 from workbench.config import Lora, LoraConfig, UnlockLast
+from workbench.encoder import Encoder, Features
 from workbench.errors import Refusal
-from workbench.modality import Source
+from workbench.modality import Batch, EncoderEntry, Source, Weights
 
 LORA = Lora(lora=LoraConfig(rank=4, alpha=8))
 
@@ -141,3 +143,66 @@ def test_the_contract_holds_the_digest_of_the_encoder(part, tmp_path):
     save_tower(part, build_tower(part, 8, seed=1), tmp_path / "ecg", own_weights=True)
     contract = json.loads((tmp_path / "ecg" / "contract.json").read_text())
     assert contract["base_digest"] == tensor_digest(base_tensors(build_encoder(part, seed=1)))
+
+
+class Calibrated(Encoder):
+    """Features shifted by the mean of the samples it was calibrated on."""
+
+    lora_targets = ("line",)
+
+    def __init__(self):
+        super().__init__()
+        self.width = 2
+        self.line = torch.nn.Linear(2, 2)
+        self.register_buffer("centre", torch.zeros(2))
+
+    def forward(self, batch):
+        return Features(self.line(batch.values - self.centre))
+
+    def blocks(self):
+        return [self.line]
+
+    def calibrate(self, batches):
+        self.centre.copy_(torch.cat([batch.values for batch in batches]).mean(dim=0))
+
+
+@pytest.fixture
+def calibrated_part(part):
+    entry = EncoderEntry("calibrated", "nowhere:Calibrated", "for this test")
+    object.__setattr__(entry, "build", lambda *_: Calibrated())
+    return replace(part, entry=entry)
+
+
+SAMPLES = [Batch(torch.tensor([[1.0, 2.0], [3.0, 4.0]])), Batch(torch.tensor([[5.0, 9.0]]))]
+
+
+def test_an_encoder_from_scratch_is_calibrated_on_the_samples_given(calibrated_part):
+    assert build_encoder(calibrated_part, seed=1, samples=SAMPLES).centre.tolist() == [3.0, 5.0]
+    assert build_encoder(calibrated_part, seed=1).centre.tolist() == [0.0, 0.0]
+
+
+def test_calibration_leaves_the_random_weights_as_they_are(calibrated_part):
+    with_it = build_tower(calibrated_part, 8, seed=1, adapt="frozen", samples=SAMPLES)
+    without = build_tower(calibrated_part, 8, seed=1, adapt="frozen")
+    assert torch.equal(with_it.encoder.line.weight, without.encoder.line.weight)
+    assert torch.equal(with_it.head.linear.weight, without.head.linear.weight)
+
+
+def test_pretrained_and_published_weights_are_not_calibrated_again(calibrated_part):
+    base = build_encoder(calibrated_part, seed=1, samples=SAMPLES[:1]).state_dict()
+    tower = build_tower(
+        calibrated_part, 8, seed=1, base=base, adapt="frozen", samples=SAMPLES
+    )  # fmt: skip
+    assert tower.encoder.centre.tolist() == [2.0, 3.0]
+    entry = calibrated_part.entry
+    object.__setattr__(entry, "weights", frozenset({"scratch", "local"}))
+    local = replace(calibrated_part, entry=entry, weights=Weights("/a/folder"))
+    assert build_encoder(local, seed=1, samples=SAMPLES).centre.tolist() == [0.0, 0.0]
+
+
+def test_a_saved_calibrated_tower_loads_equal(calibrated_part, tmp_path):
+    tower = build_tower(calibrated_part, 8, seed=1, samples=SAMPLES)
+    save_tower(calibrated_part, tower, tmp_path / "ecg", own_weights=True)
+    with torch.no_grad():
+        again = load_tower(calibrated_part, 8, tmp_path / "ecg", seed=9)
+        assert torch.equal(again(SAMPLES[0]), tower.eval()(SAMPLES[0]))

@@ -1,0 +1,120 @@
+"""The barcode-taxonomy recipe: refused without data, whole on a miniature and on a real slice."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from modalities.dna.alphabet import UNKNOWN, encode
+from modalities.dna.consensus import consensus
+from pipelines.batch import CALIBRATION_ROWS
+from pipelines.datasets.insect_coi import COLUMNS
+from pipelines.plan import make_plan
+from pipelines.rows import manifest_of
+from workbench.errors import Refusal
+
+QUICK = ["modalities.dna.encoder.options.width=32", "modalities.dna.encoder.options.hidden=32"]
+LENGTH = 657
+CODONS = [a + b + c for a in "ACGT" for b in "ACGT" for c in "ACGT" if a + b + c[:1] != "TAA"]
+SPLITS = ("train", "train", "train", "val_seen", "test_seen")
+UNSEEN = ("key_unseen", "test_unseen")
+
+
+def changed(sequence: str, count: int, rng: np.random.Generator) -> str:
+    """Return a sequence with some bases drawn anew."""
+    letters = list(sequence)
+    for place in rng.choice(len(letters), count, replace=False):
+        letters[place] = "ACGT"[rng.integers(4)]
+    return "".join(letters)
+
+
+def miniature(root: Path) -> Path:
+    """Write 4 orders x 2 genera x (2 seen + 1 unseen) invented species in the table's layout."""
+    rng = np.random.default_rng(0)
+    ancestor = "".join(CODONS[i] for i in rng.integers(len(CODONS), size=LENGTH // 3))
+    lines = []
+    for genus in range(8):
+        order, near = f"Order{genus // 2}", changed(ancestor, 150, rng)
+        for kind in range(3):
+            name, own = f"Genus{genus} species{kind}", changed(near, 30, rng)
+            for number, split in enumerate(UNSEEN if kind == 2 else SPLITS):
+                lines.append({
+                    "processid": f"P{genus}{kind}{number}", "split": split, "bin_uri": "",
+                    "order_name": order, "family_name": f"Family{genus}", "subfamily_name": "",
+                    "genus_name": f"Genus{genus}", "species_name": name, "country": "",
+                    "exact_dup_in_gallery": "0", "nucleotides": "A" + changed(own, 6, rng),
+                })  # fmt: skip
+    with (root / "insect_coi.tsv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, sorted(set(COLUMNS.values())), delimiter="\t")
+        writer.writeheader()
+        writer.writerows(lines)
+    return root
+
+
+def reference(run: Path) -> torch.Tensor:
+    """Return the reference that the trained tower holds."""
+    from safetensors.torch import load_file
+
+    return load_file(str(run / "checkpoints" / "dna" / "encoder.safetensors"))["reference"]
+
+
+def test_without_the_data_folder_the_message_says_what_to_give() -> None:
+    with pytest.raises(Refusal, match=r"needs root: .*--set manifest\.root=FOLDER"):
+        make_plan("barcode-taxonomy")
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    plan = make_plan("barcode-taxonomy", [f"manifest.root={tmp_path}"])
+    with pytest.raises(Refusal, match=r"insect_coi\.tsv\.gz"):
+        manifest_of(plan, tmp_path)
+
+
+def test_the_recipe_runs_on_a_miniature(tmp_path, run_recipe, trained):  # type: ignore[no-untyped-def]
+    sets = [*QUICK, "align.epochs=25", "align.batch_size=48"]
+    run = run_recipe("barcode-taxonomy", miniature(tmp_path), sets)
+    rows = trained(run)
+    assert {r["task"] for r in rows} == {"zero_shot", "knn", "probe"}
+    hits = {
+        (r["task"], r["label"], r["pool"], r["prompts"] is not None): r["value"]
+        for r in rows
+        if r["metric"] == "accuracy" and r["average"] == "micro" and r["k"] == 1
+    }
+    assert hits["zero_shot", "order", None, True] > 0.9
+    assert hits["knn", "genus", "values", False] > 0.9
+    species = next(r for r in rows if r["task"] == "zero_shot" and r["label"] == "species")
+    assert (species["n"], species["gallery_size"]) == (16, 16)
+    models = {r["model"] for r in json.loads((run / "metrics.json").read_text())}
+    assert models == {"trained", "control:unaligned", "control:random_frozen"}
+
+
+def test_the_reference_is_the_consensus_of_training_rows_alone(tmp_path, run_recipe):  # type: ignore[no-untyped-def]
+    path = miniature(tmp_path) / "insect_coi.tsv"
+    run = run_recipe("barcode-taxonomy", tmp_path, [*QUICK, "evaluate=[]"])
+    with path.open(newline="") as file:
+        cells = [
+            r["nucleotides"] for r in csv.DictReader(file, delimiter="\t") if r["split"] == "train"
+        ]
+    assert len(cells) < CALIBRATION_ROWS
+    codes = torch.stack([torch.from_numpy(encode(c.encode()).copy()).long() for c in cells])
+    assert torch.equal(reference(run), consensus(codes, 5))
+
+
+def test_a_slice_of_the_real_set_names_orders_of_unseen_species(  # type: ignore[no-untyped-def]
+    sample_data, run_recipe, trained
+):
+    root = sample_data("dna/insect-bold")
+    sets = [*QUICK, "align.epochs=4", "align.learning_rate=1e-2"]
+    run = run_recipe("barcode-taxonomy", root, sets, limit=300)
+    (order,) = {
+        r["value"] for r in trained(run)
+        if r["task"] == "knn" and r["label"] == "order" and r["metric"] == "accuracy"
+        and r["pool"] == "values" and r["average"] == "micro"
+    }  # fmt: skip
+    assert order > 0.6
+    assert (reference(run) < UNKNOWN).sum() > LENGTH - 30
+    assert not (run / "quarantine.jsonl").read_text()
