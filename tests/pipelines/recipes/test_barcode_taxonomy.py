@@ -75,7 +75,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_recipe_runs_on_a_miniature(tmp_path, run_recipe, trained):  # type: ignore[no-untyped-def]
-    sets = [*QUICK, "align.epochs=25", "align.batch_size=48"]
+    sets = [*QUICK, "align.epochs=25", "align.batch_size=48", "replicates=5"]
     run = run_recipe("barcode-taxonomy", miniature(tmp_path), sets)
     rows = trained(run)
     assert {r["task"] for r in rows} == {"zero_shot", "knn", "probe"}
@@ -92,23 +92,46 @@ def test_the_recipe_runs_on_a_miniature(tmp_path, run_recipe, trained):  # type:
     assert models == {"trained", "control:unaligned", "control:random_frozen"}
 
 
-def test_the_reference_is_the_consensus_of_training_rows_alone(tmp_path, run_recipe):  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("pretrain", [[], ["pretrain.dna.epochs=1", "pretrain.dna.batch_size=24"]])
+def test_the_reference_is_the_consensus_of_training_rows_alone(  # type: ignore[no-untyped-def]
+    tmp_path, run_recipe, pretrain
+):
     path = miniature(tmp_path) / "insect_coi.tsv"
-    run = run_recipe("barcode-taxonomy", tmp_path, [*QUICK, "evaluate=[]"])
+    run = run_recipe("barcode-taxonomy", tmp_path, [*QUICK, "evaluate=[]", *pretrain])
     with path.open(newline="") as file:
-        cells = [
-            r["nucleotides"] for r in csv.DictReader(file, delimiter="\t") if r["split"] == "train"
-        ]
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    cells = [row["nucleotides"] for row in rows if row["split"] == "train"]
     assert len(cells) < CALIBRATION_ROWS
-    codes = torch.stack([torch.from_numpy(encode(c.encode()).copy()).long() for c in cells])
+    codes = torch.stack([torch.from_numpy(encode(cell.encode()).copy()).long() for cell in cells])
     assert torch.equal(reference(run), consensus(codes, 5))
+
+
+def test_other_splits_change_no_vector_of_a_training_row(tmp_path, run_recipe):  # type: ignore[no-untyped-def]
+    from safetensors.numpy import load_file
+
+    path = miniature(tmp_path) / "insect_coi.tsv"
+    sets = [*QUICK, "evaluate=[]"]
+    found = []
+    for keep_all in (True, False):
+        lines = path.read_text().splitlines(keepends=True)
+        if not keep_all:
+            lines = [lines[0], *(line for line in lines[1:] if "\ttrain" in line)]
+            path.write_text("".join(lines))
+        run = run_recipe("barcode-taxonomy", tmp_path, sets)
+        files = sorted((run / "checkpoints").glob("*/*.safetensors"))
+        found.append({f"{file.parent.name}/{file.name}": load_file(str(file)) for file in files})
+        run.rename(tmp_path / f"run-{keep_all}")
+    for name, tensors in found[0].items():
+        for key, tensor in tensors.items():
+            np.testing.assert_array_equal(found[1][name][key], tensor, err_msg=f"{name} {key}")
 
 
 def test_a_slice_of_the_real_set_names_orders_of_unseen_species(  # type: ignore[no-untyped-def]
     sample_data, run_recipe, trained
 ):
     root = sample_data("dna/insect-bold")
-    sets = [*QUICK, "align.epochs=4", "align.learning_rate=1e-2"]
+    sets = [*QUICK, "align.epochs=4", "align.learning_rate=1e-2", "replicates=5"]
+    sets += ["controls.random_frozen=0", "controls.unaligned=false"]
     run = run_recipe("barcode-taxonomy", root, sets, limit=300)
     (order,) = {
         r["value"] for r in trained(run)

@@ -19,7 +19,7 @@ CLASSES = ("AMD", "DME", "NORMAL")
 
 
 def miniature(root: Path) -> Path:
-    """Write 24 B-scans per class whose numbers run over six blocks of 50."""
+    """Write 24 B-scans per class whose numbers run over nine blocks of 35."""
     rng = np.random.default_rng(0)
     for level, name in enumerate(CLASSES):
         (root / name).mkdir()
@@ -44,8 +44,7 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_the_recipe_runs_on_a_miniature(tmp_path, run_recipe, trained):  # type: ignore[no-untyped-def]
     run = run_recipe("oct-class", miniature(tmp_path), QUICK)
     rows = trained(run)
-    # each class has one test block here, and a block is never searched for its own members
-    assert {r["task"] for r in rows} == {"zero_shot", "knn", "probe"}
+    assert {r["task"] for r in rows} == {"zero_shot", "knn", "probe", "retrieval"}
     splits = json.loads((run / "record.json").read_text())["splits"]
     assert sum(part["rows"] for part in splits.values()) == 72
     assert {part["groups"] % 3 for part in splits.values()} == {0}
@@ -59,11 +58,11 @@ def test_a_slice_of_the_real_set_keeps_blocks_of_numbers_together(sample_data, r
     root = sample_data("oct/noor-vineetadas")
     run = run_recipe("oct-class", root, QUICK, limit=120)
     whole = manifest_of(make_plan("oct-class", [f"manifest.root={root}"]), run)
-    block = {(label, int(Path(path).stem.split("_")[1]) // 50): split
+    block = {(label, int(Path(path).stem.split("_")[1]) // 35): split
              for label, path, split in zip(whole.column("diagnosis"), whole.ids, whole.splits,
                                            strict=True)}  # fmt: skip
     for label, path, split in zip(whole.column("diagnosis"), whole.ids, whole.splits, strict=True):
-        assert block[label, int(Path(path).stem.split("_")[1]) // 50] == split
+        assert block[label, int(Path(path).stem.split("_")[1]) // 35] == split
     assert {s for (label, _), s in block.items() if label == "AMD"} == {"train", "val", "test"}
     assert not (run / "quarantine.jsonl").read_text()
     assert {r["class"] for r in trained(run) if r.get("class")} <= set(CLASSES)

@@ -75,8 +75,8 @@ def test_a_slice_of_the_real_set_keeps_the_official_folds(sample_data, run_recip
         fold = {row["ecg_id"]: int(row["strat_fold"]) for row in csv.DictReader(file)}
     import pyarrow.parquet as pq
 
-    (path,) = (run / "predictions").glob("zero_shot-*.parquet")
-    ids = pq.read_table(path).column("id").to_pylist()
+    predictions = pq.read_table(run / "predictions" / "zero_shot-ecg-superclass-test.parquet")
+    ids = predictions.column("id").to_pylist()
     assert ids
     assert {fold[i] for i in ids} == {10}
     assert not (run / "quarantine.jsonl").read_text()
