@@ -97,7 +97,7 @@ def content_digest(plan: Plan, manifest: Manifest) -> str:
 
 def _files_of(part: Part, cell: str, manifest: Manifest) -> list[Path]:
     """Return the files behind a cell; a cell that cannot be resolved is quarantined later."""
-    if part.modality.spec.cell == "either" and (len(cell) > 255 or "\n" in cell):
+    if part.modality.spec.cell == "either" and (len(cell.encode()) > 255 or "\n" in cell):
         return []
     try:
         path = source(part, cell.partition("#")[0], manifest).path()

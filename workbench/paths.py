@@ -54,7 +54,11 @@ def _refuse_foreign(name: str, allow_absolute: bool) -> None:
 
 def _refuse_unreadable(name: str, real: Path, *, linked: bool) -> None:
     """Refuse what is missing, empty or not permitted, each with its own words."""
-    if not real.exists():
+    try:
+        exists = real.exists()
+    except OSError as error:  # a text far too long to be a path
+        exists, name = False, f"<{len(name)} characters, {error.strerror}>"
+    if not exists:
         found = "a broken link" if linked else "no such file"
     elif real.is_file() and real.stat().st_size == 0:
         found = "0 bytes"

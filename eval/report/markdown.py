@@ -59,9 +59,9 @@ def escape(text: str) -> str:
     plain = "".join(_ESCAPES.get(letter, letter) for letter in plain)
     marked = re.sub(r"([\\`*_{}\[\]|~$])", r"\\\1", plain)
     # a bare address would become a link, a leading mark a heading or a list
-    marked = re.sub(r"(?i)\b(https?|ftp|javascript|data|mailto):", r"\1&#58;", marked)
+    marked = re.sub(r"(?i)\b(https?|ftp|javascript|data|mailto):(?=\S)", r"\1&#58;", marked)
     marked = re.sub(r"(?i)\bwww\.", "www&#46;", marked)
-    return re.sub(r"^([#+=-]|\d+[.)])", r"\\\1", marked)
+    return re.sub(r"^([#+=-]|\d+[.)](?=\s|$))", r"\\\1", marked)
 
 
 def _section(section: Section) -> str:

@@ -58,7 +58,7 @@ def _sample(
     """Cut a text into at most `max_tokens` ids."""
     ids, share = cut(encode(text, options), options)
     if share:
-        flags.append(f"F-TXT-004 truncated {share:.0%}")
+        flags.append("F-TXT-004 truncated")
     if not ids:
         raise BadInput(
             "E-TXT-001", file="text", field="tokens", found="no word", expected="at least one word"
