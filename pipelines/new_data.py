@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipelines import rows
+from pipelines.plan import Part
 from workbench import registry
 from workbench.dataset import Dataset
 from workbench.errors import Refusal
+from workbench.manifest import Manifest
 from workbench.modality import Options
 from workbench.pipeline_file import validate
 from workbench.yaml12 import Document, load_yaml
@@ -22,7 +25,7 @@ def embed_manifest(run: Path, manifest: Path, out: Path) -> str:
     import shutil
     import tempfile
 
-    from pipelines import decode, rows
+    from pipelines import decode
     from pipelines.api import open as open_run
     from pipelines.batch import shelf
     from pipelines.controls import plan_score
@@ -78,14 +81,9 @@ def write_manifest(dataset: str, root: Path, out: Path, overrides: Sequence[str]
     return "\n".join([*lines, f"paths start from {adapted.root}", f"written to {out}"])
 
 
-def _has_cells(part: object, table: object) -> bool:
-    from pipelines import rows
-    from pipelines.plan import Part
-    from workbench.manifest import Manifest
-
-    if not isinstance(part, Part) or not isinstance(table, Manifest):
-        return False
+def _has_cells(part: Part, table: Manifest) -> bool:
+    """Whether a new manifest holds anything of a modality."""
     column = part.config.column or part.key
     if part.config.template is None and column not in table.columns:
         return False
-    return any(c is not None for c in rows.cells(part, table))
+    return any(cell is not None for cell in rows.cells(part, table))

@@ -70,7 +70,7 @@ def draw(finding: str, rng: np.random.Generator) -> Field:
     enlarged = finding == "cardiomegaly"
     picture = chest.paint(rng.uniform(0.56, 0.68) if enlarged else rng.uniform(0.38, 0.47))
     picture = plant(chest, picture, rng)
-    picture = np.clip(picture, 0, 1) ** rng.uniform(0.7, 1.4)
+    picture = np.clip(picture, 0, 1) ** rng.uniform(0.8, 1.25)
     shade = 1 + rng.uniform(-0.15, 0.15) * chest.x + rng.uniform(-0.15, 0.15) * chest.y
     picture = picture * shade * rng.uniform(0.65, 1.0) + rng.uniform(0.0, 0.2)
     return np.clip(picture + rng.normal(0, rng.uniform(0.01, 0.03), picture.shape), 0, 1)
@@ -109,7 +109,7 @@ def _effusion(chest: _Chest, picture: Field, rng: np.random.Generator) -> Field:
     """Fill one lung's base with fluid up to a meniscus."""
     side = int(rng.integers(2))
     sign = 2 * side - 1
-    level = chest.dome[side] - rng.uniform(0.06, 0.50)
+    level = chest.dome[side] - rng.uniform(0.15, 0.60)
     outward = np.clip((sign * chest.x - 0.30) / 0.40, 0, 1)
     inward = np.clip((0.36 - sign * chest.x) / 0.36, 0, 1)
     surface = level - 0.30 * outward**2 - 0.06 * inward**2
@@ -121,14 +121,14 @@ def _pneumothorax(chest: _Chest, picture: Field, rng: np.random.Generator) -> Fi
     """Shrink one lung towards its hilum and leave air round it."""
     side = int(rng.integers(2))
     sign = 2 * side - 1
-    size = rng.uniform(0.60, 0.84)
+    size = rng.uniform(0.45, 0.70)
     x, y = (chest.x - sign * 0.14) / size, (chest.y - 0.10) / size
     ellipse = ((x - sign * 0.26) / 0.33) ** 2 + ((y + 0.20) / 0.78) ** 2
     inside = _soft(1 - ellipse, 0.06)
     lung = chest.lungs[side]
     air, line = lung * (1 - inside), lung * np.exp(-(((ellipse - 1) / 0.07) ** 2))
-    emptied = picture - air * (0.09 * chest.vessels + rng.uniform(0.10, 0.17))
-    return emptied + lung * inside * 0.08 + line * rng.uniform(0.14, 0.22)
+    emptied = picture - air * (0.09 * chest.vessels + rng.uniform(0.13, 0.20))
+    return emptied + lung * inside * 0.08 + line * rng.uniform(0.18, 0.26)
 
 
 _PLANTS = {
