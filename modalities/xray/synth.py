@@ -6,7 +6,8 @@ is the patient's left; y down):
 - normal chest: two lungs, heart of cardiothoracic ratio 0.38-0.47, domes of the diaphragm.
 - cardiomegaly: the same with a heart of ratio 0.56-0.68.
 - pleural effusion: fluid in one lung's base, its upper border a meniscus that climbs the wall.
-- pneumothorax: one lung shrunk towards its hilum; a dark rim without vessels and a thin white line.
+- pneumothorax: one lung shrunk towards its hilum and denser; air without vessels round it, a thin
+  white line between.
 
 Side, place and extent vary, as do what carries no meaning: position, size and turn of the patient,
 breath (height of the domes), ribs, vessels, exposure, gamma, noise, MONOCHROME1, rescale, window.
@@ -121,14 +122,14 @@ def _pneumothorax(chest: _Chest, picture: Field, rng: np.random.Generator) -> Fi
     """Shrink one lung towards its hilum and leave air round it."""
     side = int(rng.integers(2))
     sign = 2 * side - 1
-    size = rng.uniform(0.45, 0.70)
+    size = rng.uniform(0.38, 0.62)
     x, y = (chest.x - sign * 0.14) / size, (chest.y - 0.10) / size
     ellipse = ((x - sign * 0.26) / 0.33) ** 2 + ((y + 0.20) / 0.78) ** 2
     inside = _soft(1 - ellipse, 0.06)
     lung = chest.lungs[side]
     air, line = lung * (1 - inside), lung * np.exp(-(((ellipse - 1) / 0.07) ** 2))
     emptied = picture - air * (0.09 * chest.vessels + rng.uniform(0.13, 0.20))
-    return emptied + lung * inside * 0.08 + line * rng.uniform(0.18, 0.26)
+    return emptied + lung * inside * 0.18 + line * rng.uniform(0.18, 0.26)
 
 
 _PLANTS = {
