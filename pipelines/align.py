@@ -22,6 +22,9 @@ from workbench.seeding import derive_seed
 
 VALIDATION_ROWS = 2000
 
+Views = Mapping[str, tuple[Tensor, Batch]]
+"""By modality: which positions of the batch hold it, and their training views."""
+
 
 @dataclass(frozen=True)
 class Pairing:
@@ -89,11 +92,14 @@ class Alignment:
         size, seed = self.config.batch_size, self.pairing.seed
         return [self.rows[p] for p in epoch_batches(self.ids, seed=seed, epoch=epoch, size=size)]
 
-    def learn(self, batch: Rows, epoch: int, step: int) -> Mapping[str, float]:
+    def prepare(self, batch: Rows, epoch: int) -> Views:
+        """Draw the training views of a batch."""
+        return dict(self._views(batch, epoch))
+
+    def learn(self, batch: Rows, views: Views, step: int) -> Mapping[str, float]:
         """Back-propagate one batch, in parts of `micro_batch` rows where that is set."""
         for tower in self.towers.values():
             tower.train()
-        views = dict(self._views(batch, epoch))
         encoded, parts = self._encode(views, batch, step)
         out = self.objective(encoded, self.pairing.table.items(batch))
         if not out.terms:
@@ -135,9 +141,7 @@ class Alignment:
                 view = shelf.view(rows[has], ids, seed=seed, epoch=epoch)
                 yield key, (torch.from_numpy(np.flatnonzero(has)), view)
 
-    def _encode(
-        self, views: Mapping[str, tuple[Tensor, Batch]], rows: Rows, step: int
-    ) -> tuple[Encoded, list[_Part]]:
+    def _encode(self, views: Views, rows: Rows, step: int) -> tuple[Encoded, list[_Part]]:
         emb: dict[str, Tensor] = {}
         present: dict[str, Tensor] = {}
         parts: list[_Part] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,7 +32,10 @@ class Lesson(Protocol):
     def batches(self, epoch: int) -> Sequence[Any]:
         """The batches of an epoch; the same list every time it is asked for."""
 
-    def learn(self, batch: Any, epoch: int, step: int) -> Mapping[str, float]:
+    def prepare(self, batch: Any, epoch: int) -> Any:
+        """Make what a batch needs before the encoders; runs beside the batch before it."""
+
+    def learn(self, batch: Any, views: Any, step: int) -> Mapping[str, float]:
         """Add gradients for one batch and return what to log, "loss" among it; {} skips."""
 
     def after_step(self) -> None:
@@ -65,9 +69,9 @@ def fit(lesson: Lesson, config: FitConfig, folder: FitFolder, patience: int | No
     """
     loop = _Loop(lesson, config, folder, patience)
     loop.restore()
-    with _signals() as caught:
+    with _signals() as caught, ThreadPoolExecutor(max_workers=1) as helper:
         while not loop.finished():
-            loop.step()
+            loop.step(helper)
             if caught:
                 loop.save()
                 raise Stopped(caught[0], f"checkpoint at step {loop.progress.step}")
@@ -99,21 +103,20 @@ class _Loop:
         self.total = self.per_epoch * config.epochs
         self.progress = Progress(facts={"best": None, "stale": 0, "stopped": False})
         self.every = config.checkpoint_every or self.per_epoch
-        self.epoch_batches: tuple[int, Sequence[Any]] = (-1, ())
+        self.epoch_batches: dict[int, Sequence[Any]] = {}
+        self.ahead: tuple[int, Future[Any]] | None = None
 
     def finished(self) -> bool:
         return self.progress.step >= self.total or bool(self.progress.facts["stopped"])
 
-    def step(self) -> None:
+    def step(self, helper: Executor) -> None:
         done = self.progress.step
         epoch, position = divmod(done, self.per_epoch)
-        if self.epoch_batches[0] != epoch:
-            self.epoch_batches = (epoch, self.lesson.batches(epoch))
-        batch = self.epoch_batches[1][position]
+        batch, views = self._prepared(done, helper)
         rate = self._rate(done)
         self.optimizer.zero_grad(set_to_none=True)
         with torch.autocast("cpu", torch.bfloat16, enabled=use_bf16(self.config.precision)):
-            logs = self.lesson.learn(batch, epoch, done)
+            logs = self.lesson.learn(batch, views, done)
         if logs:
             self._apply(batch, logs, rate)
         self.progress.step = done + 1
@@ -122,6 +125,31 @@ class _Loop:
             self._end_epoch(epoch)
         if self.progress.step % self.every == 0 or self.finished():
             self.save()
+
+    def _prepared(self, step: int, helper: Executor) -> tuple[Any, Any]:
+        """Return a step's batch and views, and let the helper begin the next step's.
+
+        Views come from keys of their own, so who makes them, and when, changes nothing.
+        """
+        batch = self._batch(step)
+        if self.ahead is not None and self.ahead[0] == step:
+            views = self.ahead[1].result()
+        else:
+            views = self.lesson.prepare(batch, step // self.per_epoch)
+        self.ahead = None
+        if step + 1 < self.total:
+            epoch = (step + 1) // self.per_epoch
+            self.ahead = (
+                step + 1,
+                helper.submit(self.lesson.prepare, self._batch(step + 1), epoch),
+            )
+        return batch, views
+
+    def _batch(self, step: int) -> Any:
+        epoch, position = divmod(step, self.per_epoch)
+        if epoch not in self.epoch_batches:
+            self.epoch_batches = {epoch: self.lesson.batches(epoch)}
+        return self.epoch_batches[epoch][position]
 
     def _apply(self, batch: Any, logs: Mapping[str, float], rate: float) -> None:
         norm = nn.utils.clip_grad_norm_(self.weights.values(), self.config.clip)

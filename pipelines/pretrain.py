@@ -16,7 +16,7 @@ from workbench.config import PretrainConfig
 from workbench.encoder import Encoder, Features
 from workbench.errors import Failure
 from workbench.manifest import Manifest
-from workbench.modality import Masked
+from workbench.modality import Batch, Masked
 from workbench.seeding import derive_seed, keyed_rng
 
 
@@ -53,11 +53,15 @@ class MaskedModelling:
         cut = epoch_batches(self.ids, seed=self.seed, epoch=epoch, size=size)
         return [self.rows[positions] for positions in cut]
 
-    def learn(self, batch: Rows, epoch: int, step: int) -> Mapping[str, float]:
+    def prepare(self, batch: Rows, epoch: int) -> Batch:
+        """Draw the training views of a batch."""
+        return self.shelf.view(batch, self.manifest.ids, seed=self.seed, epoch=epoch)
+
+    def learn(self, batch: Rows, views: Batch, step: int) -> Mapping[str, float]:
         """Back-propagate one batch."""
+        del batch
         torch.manual_seed(derive_seed(self.seed, "dropout", step) % 2**63)
-        view = self.shelf.view(batch, self.manifest.ids, seed=self.seed, epoch=epoch)
-        masked = self._hide(view, ("train", step))
+        masked = self._hide(views, ("train", step))
         loss = self._loss(masked)
         loss.backward()  # type: ignore[no-untyped-call]
         return {"loss": float(loss.detach())}
@@ -82,10 +86,10 @@ class MaskedModelling:
         """Return the row ids of a batch."""
         return ", ".join(self.manifest.ids[int(r)] for r in batch)
 
-    def _hide(self, batch: object, key: tuple[object, ...]) -> Masked:
+    def _hide(self, batch: Batch, key: tuple[object, ...]) -> Masked:
         rng = keyed_rng(self.seed, "mask", self.shelf.part.key, *key)
         modality = self.shelf.part.modality
-        return modality.mask(batch, rng, self.config.mask_ratio)  # type: ignore[arg-type]
+        return modality.mask(batch, rng, self.config.mask_ratio)
 
     def _build_head(self) -> nn.Linear:
         """Size the prediction head from one batch, before any training."""

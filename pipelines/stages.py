@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from eval.space import Space
@@ -49,6 +51,7 @@ def shelves_of(run: Stages) -> dict[str, Shelf]:
 
 def train(run: Stages) -> Trained:
     """Pretrain where asked, align, and save; or load what an earlier run saved."""
+    run.folder.update_record(lambda r: r["threads"].update(torch=leave_one_core()))
     shelves = shelves_of(run)
     objective = _objective(run.plan)
     table = item_table(run.manifest, shelves, objective.label_columns())
@@ -68,6 +71,16 @@ def train(run: Stages) -> Trained:
         state = {k: v.detach().contiguous() for k, v in objective.state_dict().items()}
         atomic_write(part / "objective.safetensors", _serialised(state))
     return Trained(towers, bases, pairing)
+
+
+def leave_one_core() -> int:
+    """Give torch all cores but the one that draws the next batch's views; return how many.
+
+    OMP_NUM_THREADS, where the user set it, wins.
+    """
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) - 1))
+    return torch.get_num_threads()
 
 
 def load_towers(plan: Plan, folder: Path) -> dict[str, Tower]:

@@ -35,7 +35,8 @@ def gradients(world, micro_batch):
     lesson = Alignment(towers, objective, pairing, config)
     for parameter in lesson.parameters().values():
         parameter.grad = None
-    logs = lesson.learn(lesson.batches(0)[0], 0, 0)
+    batch = lesson.batches(0)[0]
+    logs = lesson.learn(batch, lesson.prepare(batch, 0), 0)
     return logs["loss"], {k: p.grad.clone() for k, p in lesson.parameters().items()
                           if p.grad is not None}  # fmt: skip
 
@@ -56,7 +57,8 @@ def test_every_trainable_parameter_moves(world):
     for step in range(2):
         for parameter in lesson.parameters().values():
             parameter.grad = None
-        lesson.learn(lesson.batches(0)[0], 0, step)
+        batch = lesson.batches(0)[0]
+        lesson.learn(batch, lesson.prepare(batch, 0), step)
         still = [k for k, p in lesson.parameters().items()
                  if p.grad is None or not p.grad.abs().sum() > 0]  # fmt: skip
         with torch.no_grad():

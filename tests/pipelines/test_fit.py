@@ -28,7 +28,11 @@ class Line:
     def batches(self, epoch):
         return list(range(5))
 
-    def learn(self, batch, epoch, step):
+    def prepare(self, batch, epoch):
+        return (batch, epoch)
+
+    def learn(self, batch, views, step):
+        assert views == (batch, step // 5)
         self.steps.append(step)
         x = torch.randn(8, 3, generator=torch.Generator().manual_seed(step))
         loss = (x @ self.weight - 2 * x).square().mean()
