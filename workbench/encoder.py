@@ -37,10 +37,13 @@ class Encoder(nn.Module, ABC):
     Attributes:
         width: W, the width of `Features.pooled`.
         lora_targets: names (or dotted suffixes) of the modules that LoRA wraps by default.
+        drop_tokens: share of the tokens that a training step leaves out, chosen at random; these
+            keep their places in `Features.tokens`, not valid.
     """
 
     width: int
     lora_targets: tuple[str, ...]
+    drop_tokens: float = 0.0
 
     @abstractmethod
     def forward(self, batch: Batch) -> Features:

@@ -229,7 +229,7 @@ class Modality(ABC, Generic[O]):
         """Return a training view that keeps the meaning of the sample."""
 
     @abstractmethod
-    def mask(self, batch: Batch, rng: np.random.Generator, ratio: float) -> Masked:
+    def mask(self, batch: Batch, rng: np.random.Generator, options: O, *, ratio: float) -> Masked:
         """Hide about `ratio` of the batch in units natural to the modality."""
 
     @abstractmethod
@@ -251,6 +251,11 @@ class Modality(ABC, Generic[O]):
     def peek(self, source: Source, options: O) -> None:
         """Raise BadInput for what a file's header alone gives away; by default, read it all."""
         self.read(source, options)
+
+    def contradict(self, sample: Sample, rng: np.random.Generator, options: O) -> Sequence[Sample]:
+        """Return samples that say the opposite of this one, for training; none by default."""
+        del sample, rng, options
+        return ()
 
     def complete(self, options: O, weights: Weights) -> O:
         """Return options with what depends on the encoder's weights filled in (a tokenizer)."""

@@ -48,10 +48,13 @@ class Dna(Modality[DnaOptions]):
             substitutions=options.augment_substitutions,
         )  # fmt: skip
 
-    def mask(self, batch: Batch, rng: np.random.Generator, ratio: float) -> Masked:
+    def mask(
+        self, batch: Batch, rng: np.random.Generator, options: DnaOptions, *, ratio: float
+    ) -> Masked:
         """Hide runs of four bases; the target is the base, one of five symbols."""
         from modalities.dna.batches import hide_runs
 
+        del options
         return hide_runs(batch, rng, ratio)
 
     def contract(self, options: DnaOptions) -> dict[str, Any]:

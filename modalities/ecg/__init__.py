@@ -62,8 +62,11 @@ class Ecg(Modality[ECGOptions]):
         """Vary what carries no diagnosis; see `modalities.ecg.views.vary`."""
         return vary(sample, rng)
 
-    def mask(self, batch: Batch, rng: np.random.Generator, ratio: float) -> Masked:
+    def mask(
+        self, batch: Batch, rng: np.random.Generator, options: ECGOptions, *, ratio: float
+    ) -> Masked:
         """Hide lead x time segments; see `modalities.ecg.views.hide`."""
+        del options
         return hide(batch, rng, ratio)
 
     def contract(self, options: ECGOptions) -> dict[str, Any]:

@@ -16,6 +16,7 @@ class Vit1dOptions(Options):
     stem: int = Field(256, ge=4, description="channels of the first convolution")
     patch: int = Field(5, ge=1, description="samples per token")
     reach: int = Field(0, ge=0, description="samples the first convolution sees on either side")
+    drop_tokens: float = Field(0.0, ge=0.0, lt=1.0, description="share left out in training")
 
     @model_validator(mode="after")
     def _heads_divide(self) -> Vit1dOptions:

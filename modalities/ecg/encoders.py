@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  torch's own name for it
 
+from modalities.drop_tokens import draw_kept
 from modalities.ecg.encoder_options import Vit1dOptions
 from modalities.ecg.options import ECGOptions
 from modalities.layers import TransformerBlock, resize_line, sincos
@@ -34,6 +35,7 @@ class Vit1d(Encoder):
         super().__init__()
         self.width = options.width
         self.patch = options.patch
+        self.drop_tokens = options.drop_tokens
         self.stem = Stem(options)
         tokens = -(-length // options.patch)
         self.positions = nn.Parameter(0.5 * sincos(tokens, options.width))
@@ -50,10 +52,17 @@ class Vit1d(Encoder):
         x_BTW = self.stem(_padded(values, self.patch))
         x_BTW = x_BTW + resize_line(self.positions, x_BTW.shape[1])
         valid_BT = None if valid is None else self._token_valid(valid.expand(values.shape))
+        kept = None
+        if self.training and self.drop_tokens:
+            kept = draw_kept(x_BTW, valid_BT, self.drop_tokens)
+            x_BTW, valid_BT = kept.take(x_BTW), kept.valid
         for layer in self.layers:
             x_BTW = layer(x_BTW, valid_BT)
         x_BTW = self.norm(x_BTW)
-        return Features(masked_mean(x_BTW, valid_BT), x_BTW, valid_BT)
+        pooled = masked_mean(x_BTW, valid_BT)
+        if kept is not None:
+            return Features(pooled, kept.put_back(x_BTW), kept.places())
+        return Features(pooled, x_BTW, valid_BT)
 
     def blocks(self) -> Sequence[nn.Module]:
         """Return the transformer blocks."""

@@ -48,10 +48,13 @@ class Oct(Modality[OctOptions]):
         del options
         return augment(sample, rng)
 
-    def mask(self, batch: Batch, rng: np.random.Generator, ratio: float) -> Masked:
+    def mask(
+        self, batch: Batch, rng: np.random.Generator, options: OctOptions, *, ratio: float
+    ) -> Masked:
         """Hide cubes of 3 B-scans x 16 x 16 pixels."""
         from modalities.oct.cubes import hide
 
+        del options
         return hide(batch, rng, ratio)
 
     def contract(self, options: OctOptions) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from modalities.drop_tokens import draw_kept
 from modalities.layers import TransformerBlock, resize_grid, resize_line
 from modalities.oct.cubes import CUBE, cut, pad_to, token_valid
 from modalities.oct.entries import TinyOptions
@@ -28,6 +29,7 @@ class TinyVit3d(Encoder):
         C = options.width
         self.grid = grid
         self.width = 2 * C
+        self.drop_tokens = options.drop_tokens
         self.stem = nn.Sequential(
             nn.Conv3d(1, C // 4, (1, 6, 6), stride=(1, 4, 4), padding=(0, 1, 1)), nn.GELU(),
             nn.Conv3d(C // 4, C // 2, 3, stride=(1, 2, 2), padding=1), nn.GELU(),
@@ -52,11 +54,18 @@ class TinyVit3d(Encoder):
         place = resize_grid(self.place, self.grid[1:], (h, w)).unsqueeze(1)
         time = resize_line(self.time, d).unsqueeze(2)
         x = local + (place + time).flatten(1, 2)
-        valid = token_valid(batch, CUBE)
+        valid, kept = token_valid(batch, CUBE), None
+        still = spread(local, valid)
+        if self.training and self.drop_tokens:
+            kept = draw_kept(x, valid, self.drop_tokens)
+            x, valid = kept.take(x), kept.valid
         for block in self.trunk:
             x = block(x, valid)
         x = self.norm(x)
-        return Features(torch.cat([spread(x, valid), spread(local, valid)], dim=1), x, valid)
+        pooled = torch.cat([spread(x, valid), still], dim=1)
+        if kept is not None:
+            return Features(pooled, kept.put_back(x), kept.places())
+        return Features(pooled, x, valid)
 
     def blocks(self) -> Sequence[nn.Module]:
         """Return the stem, then the transformer blocks."""

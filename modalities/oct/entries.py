@@ -17,11 +17,13 @@ class TinyOptions(Options):
         width: feature width inside, a multiple of `heads` and of 4.
         depth: transformer blocks.
         heads: attention heads.
+        drop_tokens: share of the cubes that the blocks do not see in training.
     """
 
     width: int = Field(default=64, gt=0)
     depth: int = Field(default=2, gt=0)
     heads: int = Field(default=4, gt=0)
+    drop_tokens: float = Field(default=0.0, ge=0.0, lt=1.0)
 
 
 class OctCubeOptions(Options):
@@ -37,6 +39,7 @@ class OctCubeOptions(Options):
         temporal: how they reach another number: `interpolate`, or `crop` to the middle ones.
         final_residual: False reproduces the published checkpoint, whose features are the last MLP's
             output without the residual; a model trained from scratch keeps it.
+        drop_tokens: share of the cubes left out in training.
     """
 
     width: int = Field(default=1024, gt=0)
@@ -46,6 +49,7 @@ class OctCubeOptions(Options):
     temporal_grid: int = Field(default=20, gt=0)
     temporal: Literal["interpolate", "crop"] = "interpolate"
     final_residual: bool = False
+    drop_tokens: float = Field(default=0.0, ge=0.0, lt=1.0)
 
 
 class MonaiVitOptions(Options):
@@ -55,11 +59,13 @@ class MonaiVitOptions(Options):
         width: feature width.
         depth: transformer blocks.
         heads: attention heads.
+        drop_tokens: share of the cubes left out in training.
     """
 
     width: int = Field(default=768, gt=0)
     depth: int = Field(default=12, gt=0)
     heads: int = Field(default=12, gt=0)
+    drop_tokens: float = Field(default=0.0, ge=0.0, lt=1.0)
 
 
 class SwinOptions(Options):

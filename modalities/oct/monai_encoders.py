@@ -5,11 +5,13 @@ Legend: B batch, T tokens, C feature width.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, nn
 
+from modalities.drop_tokens import both, thinned
 from modalities.oct.cubes import CUBE, cut, pad_to, token_valid
 from modalities.oct.entries import MonaiVitOptions, SwinOptions
 from modalities.oct.options import OctOptions
@@ -21,19 +23,30 @@ SWIN_STRIDE = 32
 
 
 class MonaiVit3d(Encoder):
-    """MONAI's ViT over cubes of 3 x 16 x 16, for the input shape it was built for."""
+    """MONAI's ViT over cubes of 3 x 16 x 16, for the input shape it was built for.
+
+    Cubes without real voxels are drawn like others by `drop_tokens`, because it sees them.
+    """
 
     lora_targets = ("attn.qkv", "attn.out_proj", "linear1", "linear2")
 
-    def __init__(self, network: Any, width: int) -> None:
+    def __init__(self, network: Any, width: int, *, drop_tokens: float = 0.0) -> None:
         super().__init__()
         self.network = network
         self.width = width
+        self.drop_tokens = drop_tokens
 
     def forward(self, batch: Batch) -> Features:
         """Return the mean over the real tokens; attention does not see what is not valid as such."""
-        tokens, _ = self.network(pad_to(batch.values, CUBE))
-        valid = token_valid(batch, CUBE)
+        values, valid = pad_to(batch.values, CUBE), token_valid(batch, CUBE)
+        if self.training and self.drop_tokens:
+            total = math.prod(n // side for n, side in zip(values.shape[2:], CUBE, strict=True))
+            with thinned(self.network.blocks[0], self.drop_tokens, tokens=total) as found:
+                tokens, _ = self.network(values)
+            tokens = found[0].put_back(tokens)
+            valid = both(found[0].places(), valid)
+        else:
+            tokens, _ = self.network(values)
         return Features(masked_mean(tokens, valid), tokens, valid)
 
     def blocks(self) -> Sequence[nn.Module]:
@@ -84,7 +97,8 @@ def build_vit(encoder_options: MonaiVitOptions, weights: Weights, options: OctOp
         mlp_dim=4 * encoder_options.width, num_layers=encoder_options.depth,
         num_heads=encoder_options.heads, proj_type="conv", qkv_bias=True,
     )  # fmt: skip
-    encoder = MonaiVit3d(network, encoder_options.width)
+    drop = encoder_options.drop_tokens
+    encoder = MonaiVit3d(network, encoder_options.width, drop_tokens=drop)
     _load(encoder.network, weights)
     return encoder
 

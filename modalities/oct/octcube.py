@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from modalities.drop_tokens import draw_kept
 from modalities.layers import TransformerBlock, resize_grid, resize_line
 from modalities.oct.cubes import CUBE, cut, pad_to, token_valid
 from modalities.oct.entries import OctCubeOptions
@@ -39,6 +40,7 @@ class OctCubeVit(Encoder):
         super().__init__()
         C = options.width
         self.width = C
+        self.drop_tokens = options.drop_tokens
         self.spatial_grid = options.spatial_grid
         self.temporal = options.temporal
         self.patch_embed = nn.ModuleDict({"proj": nn.Conv3d(1, C, CUBE, stride=CUBE)})
@@ -58,14 +60,20 @@ class OctCubeVit(Encoder):
         x = self.patch_embed["proj"](pad_to(batch.values, CUBE))
         d, h, w = x.shape[2:]
         x = x.flatten(2).transpose(1, 2) + self.positions(d, h, w)
+        valid, kept = token_valid(batch, CUBE), None
+        if self.training and self.drop_tokens:
+            kept = draw_kept(x, valid, self.drop_tokens)
+            x, valid = kept.take(x), kept.valid
         first = (self.cls_token + self.pos_embed_class).expand(len(x), -1, -1)
         x = torch.cat([first, x], dim=1)
-        valid = token_valid(batch, CUBE)
         seen = None if valid is None else torch.cat([valid[:, :1] | True, valid], dim=1)
         for block in self.trunk:
             x = block(x, seen)
         tokens = x[:, 1:]
-        return Features(self.norm(masked_mean(tokens, valid)), tokens, valid)
+        pooled = self.norm(masked_mean(tokens, valid))
+        if kept is not None:
+            return Features(pooled, kept.put_back(tokens), kept.places())
+        return Features(pooled, tokens, valid)
 
     def positions(self, d: int, h: int, w: int) -> Tensor:
         """Return position vectors (1, d * h * w, C), bicubic in space, linear or cropped in time."""

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from modalities.report.batches import TokenBatch, hide, stack
+from modalities.report.batches import hide, stack
+from modalities.report.contradict import contradictions
 from modalities.report.encoder_options import BagOptions, TextOptions, TinyOptions
+from modalities.report.facts import laterality
 from modalities.report.findings import FINDINGS
 from modalities.report.options import ReportOptions
 from modalities.report.read import cut, read_report
@@ -60,7 +62,7 @@ class Report(Modality[ReportOptions]):
         """Decode inline text or a file; the text chosen is in `meta["text"]`."""
         return read_report(source, options)
 
-    def collate(self, samples: Sequence[Sample], options: ReportOptions) -> TokenBatch:
+    def collate(self, samples: Sequence[Sample], options: ReportOptions) -> Batch:
         """Pad at the end to the longest text of the batch."""
         return stack(samples, options)
 
@@ -82,9 +84,27 @@ class Report(Modality[ReportOptions]):
             sample, data=np.asarray(ids, dtype=np.int64), meta={**sample.meta, "text": text}
         )
 
-    def mask(self, batch: Batch, rng: np.random.Generator, ratio: float) -> Masked:
+    def contradict(
+        self, sample: Sample, rng: np.random.Generator, options: ReportOptions
+    ) -> Sequence[Sample]:
+        """Return the text with its sides, negations, degrees, sizes or taxa changed, one each.
+
+        What differs only past `max_tokens`, or only for the reader, is left out.
+        """
+        found = []
+        for text in contradictions(str(sample.meta.get("text", "")), rng):
+            ids, _ = cut(encode(text, options), options)
+            data = np.asarray(ids, dtype=np.int64)
+            if not np.array_equal(data, sample.data):
+                meta = {**sample.meta, "text": text, "laterality": laterality(text)}
+                found.append(replace(sample, data=data, meta=meta))
+        return tuple(found)
+
+    def mask(
+        self, batch: Batch, rng: np.random.Generator, options: ReportOptions, *, ratio: float
+    ) -> Masked:
         """Hide words; the target is the word itself among all words."""
-        return hide(batch, rng, ratio)
+        return hide(batch, rng, options, ratio=ratio)
 
     def contract(self, options: ReportOptions) -> dict[str, Any]:
         """Return what decides which ids a text becomes."""

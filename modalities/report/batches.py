@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,30 +11,11 @@ from modalities.report.tokens import MASK, PAD, vocabulary_size
 from workbench.errors import Failure
 from workbench.modality import Batch, Masked, Sample
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 # chance that a hidden token takes the one after it along: pieces of one word are hidden together
 _RUN = 0.3
 
 
-@dataclass(frozen=True)
-class TokenBatch(Batch):
-    """A batch of token ids that knows how many ids there are.
-
-    Attributes:
-        vocabulary: number of ids, so that hidden tokens can be guessed as classes.
-    """
-
-    vocabulary: int = ReportOptions().vocabulary
-
-    def select(self, rows: Tensor | slice) -> TokenBatch:
-        """Return the batch of some rows, in the order given."""
-        valid = None if self.valid is None else self.valid[rows]
-        return TokenBatch(self.values[rows], valid, self.vocabulary)
-
-
-def stack(samples: Sequence[Sample], options: ReportOptions) -> TokenBatch:
+def stack(samples: Sequence[Sample], options: ReportOptions) -> Batch:
     """Return (B, T) ids padded at the end to the longest of the batch, with their mask."""
     import torch
 
@@ -46,22 +25,22 @@ def stack(samples: Sequence[Sample], options: ReportOptions) -> TokenBatch:
     for row, sample in enumerate(samples):
         values[row, : len(sample.data)] = sample.data
         valid[row, : len(sample.data)] = True
-    return TokenBatch(torch.from_numpy(values), torch.from_numpy(valid), vocabulary_size(options))
+    return Batch(torch.from_numpy(values), torch.from_numpy(valid))
 
 
-def hide(batch: Batch, rng: np.random.Generator, ratio: float) -> Masked:
+def hide(batch: Batch, rng: np.random.Generator, options: ReportOptions, *, ratio: float) -> Masked:
     """Replace about `ratio` of the real tokens, at least one per row, by the mask id.
 
     Raises:
-        Failure: ids past the vocabulary, in a batch that does not carry its size.
+        Failure: ids past the vocabulary of the options.
     """
     import torch
 
-    vocabulary = getattr(batch, "vocabulary", ReportOptions().vocabulary)
+    vocabulary = vocabulary_size(options)
     if int(batch.values.max()) >= vocabulary:
         raise Failure(
             f"token ids reach {int(batch.values.max())}, past the vocabulary of {vocabulary}; "
-            "mask the batch as `collate` returned it"
+            "mask a batch with the options that it was collated with"
         )
     shape = tuple(batch.values.shape)
     valid = np.ones(shape, dtype=np.bool_) if batch.valid is None else batch.valid.cpu().numpy()
@@ -73,5 +52,5 @@ def hide(batch: Batch, rng: np.random.Generator, ratio: float) -> Masked:
     for row in np.flatnonzero(valid.any(axis=1) & ~hidden.any(axis=1)):
         hidden[row, np.where(valid[row], chance[row], np.inf).argmin()] = True
     mask = torch.from_numpy(hidden).to(batch.values.device)
-    seen = TokenBatch(batch.values.masked_fill(mask, MASK), batch.valid, vocabulary)
+    seen = Batch(batch.values.masked_fill(mask, MASK), batch.valid)
     return Masked(batch=seen, target=batch.values, hidden=mask, classes=vocabulary)

@@ -82,10 +82,13 @@ class Xray(Modality[XrayOptions]):
 
         return augment(sample, rng, options.preset)
 
-    def mask(self, batch: Batch, rng: np.random.Generator, ratio: float) -> Masked:
+    def mask(
+        self, batch: Batch, rng: np.random.Generator, options: XrayOptions, *, ratio: float
+    ) -> Masked:
         """Hide square patches of 16 pixels (8 in pictures below 112)."""
         from modalities.xray.batches import mask
 
+        del options
         return mask(batch, rng, ratio)
 
     def contract(self, options: XrayOptions) -> dict[str, Any]:

@@ -16,11 +16,13 @@ class CnnVitTinyOptions(Options):
         width: feature width of a token; a multiple of 16 and of `heads`.
         depth: transformer blocks.
         heads: attention heads.
+        drop_tokens: share of the tokens that the blocks do not see in training.
     """
 
     width: int = Field(default=64, ge=16, le=512, multiple_of=16)
     depth: int = Field(default=1, ge=1, le=12)
     heads: int = Field(default=4, ge=1, le=16)
+    drop_tokens: float = Field(default=0.0, ge=0.0, lt=1.0)
 
 
 class VitOptions(Options):
@@ -33,6 +35,7 @@ class VitOptions(Options):
         patch: side of a patch in pixels (ViT-B/16: 16).
         qkv_bias: False builds MoRE's variant.
         pool: the class token, or the mean of the patch tokens that hold picture.
+        drop_tokens: share of the patch tokens left out in training.
     """
 
     width: int = Field(default=768, ge=16, le=4096)
@@ -41,3 +44,4 @@ class VitOptions(Options):
     patch: int = Field(default=16, ge=2, le=64)
     qkv_bias: bool = True
     pool: Literal["cls", "mean"] = "cls"
+    drop_tokens: float = Field(default=0.0, ge=0.0, lt=1.0)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812  torch's own name for it
 
+from modalities.drop_tokens import draw_kept
 from modalities.layers import TransformerBlock, resize_grid
 from modalities.xray.batches import token_valid
 from modalities.xray.encoder_options import CnnVitTinyOptions
@@ -55,6 +56,7 @@ class CnnVitTiny(Encoder):
         super().__init__()
         W = options.width
         self.width = 2 * W
+        self.drop_tokens = options.drop_tokens
         self.first = nn.Conv2d(channels, W // 4, 5, stride=2, padding=2)
         self.second = nn.Conv2d(W // 4, W // 2, 3, stride=2, padding=1)
         self.middle = _Residual(W // 2)
@@ -82,11 +84,17 @@ class CnnVitTiny(Encoder):
         peak = _maximum(F.gelu(self.local(x)).flatten(2).transpose(1, 2), valid_BT)
         places = resize_grid(self.position, (_GRID, _GRID), (x.shape[2], x.shape[3]))
         tokens = x.flatten(2).transpose(1, 2) + places
+        kept = None
+        if self.training and self.drop_tokens:
+            kept = draw_kept(tokens, valid_BT, self.drop_tokens)
+            tokens, valid_BT = kept.take(tokens), kept.valid
         for layer in self.layers:
             tokens = layer(tokens, valid_BT)
         tokens = self.norm(tokens)
-        mean = masked_mean(F.gelu(tokens), valid_BT)
-        return Features(torch.cat([mean, peak], dim=1), tokens, valid_BT)
+        pooled = torch.cat([masked_mean(F.gelu(tokens), valid_BT), peak], dim=1)
+        if kept is not None:
+            return Features(pooled, kept.put_back(tokens), kept.places())
+        return Features(pooled, tokens, valid_BT)
 
     def blocks(self) -> Sequence[nn.Module]:
         """Return the convolutional stages, then the transformer blocks."""

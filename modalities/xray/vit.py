@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from modalities.drop_tokens import both, thinned
 from modalities.pretrained import load_transformer
 from modalities.xray.batches import token_valid
 from modalities.xray.encoder_options import VitOptions
@@ -37,28 +38,44 @@ class Vit(Encoder):
         model: a model that takes `pixel_values` and returns `last_hidden_state`.
         preset_size: side of the pictures it will see, in pixels.
         pool: "cls" or "mean".
+        drop_tokens: share of the patch tokens left out in training; padding is drawn like picture,
+            because these models see it.
     """
 
-    def __init__(self, model: nn.Module, preset_size: int, pool: str) -> None:
+    def __init__(
+        self, model: nn.Module, preset_size: int, pool: str, *, drop_tokens: float = 0.0
+    ) -> None:
         super().__init__()
         config: Any = model.config
         self.model = model
         self.width = int(config.hidden_size)
         self.patch = int(config.patch_size)
         self.pool = pool
+        self.drop_tokens = drop_tokens
         self.tokens = (preset_size // self.patch) ** 2
         self.resize = preset_size != int(config.image_size)
         self.lora_targets = _targets(model, str(config.model_type))
 
     def forward(self, batch: Batch) -> Features:
         """Encode (B, C, H, W); leading class and register tokens are left out of the tokens."""
+        valid, kept = token_valid(batch, self.patch), None
+        if self.training and self.drop_tokens:
+            with thinned(self.blocks()[0], self.drop_tokens, tokens=self.tokens) as found:
+                hidden = self._hidden(batch)
+            (kept,) = found
+        else:
+            hidden = self._hidden(batch)
+        leading = hidden.shape[1] - (self.tokens if kept is None else kept.index.shape[1])
+        tokens = hidden[:, leading:]
+        if kept is not None:
+            tokens, valid = kept.put_back(tokens), both(kept.places(), valid)
+        pooled = hidden[:, 0] if self.pool == "cls" and leading else masked_mean(tokens, valid)
+        return Features(pooled, tokens, valid)
+
+    def _hidden(self, batch: Batch) -> Tensor:
         extra = {"interpolate_pos_encoding": True} if self.resize else {}
         hidden: Tensor = self.model(pixel_values=batch.values, **extra).last_hidden_state
-        tokens = hidden[:, hidden.shape[1] - self.tokens :]
-        valid = token_valid(batch, self.patch)
-        has_class = hidden.shape[1] > self.tokens
-        pooled = hidden[:, 0] if self.pool == "cls" and has_class else masked_mean(tokens, valid)
-        return Features(pooled, tokens, valid)
+        return hidden
 
     def blocks(self) -> Sequence[nn.Module]:
         """Return the longest list of layers of the model: its transformer blocks."""
@@ -93,7 +110,8 @@ def vit(encoder_options: Options, weights: Weights, options: XrayOptions) -> Enc
             f"this ViT wants {channels} channels and a side that {config.patch_size} divides, "
             f"but the options give {preset.channels} and {preset.size}; set channels: and size:"
         )
-    return Vit(model, preset.size, encoder_options.pool)
+    drop = encoder_options.drop_tokens
+    return Vit(model, preset.size, encoder_options.pool, drop_tokens=drop)
 
 
 def _from_scratch(shape: VitOptions, size: int, channels: int) -> nn.Module:

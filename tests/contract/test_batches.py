@@ -75,7 +75,7 @@ def test_augment_follows_its_rng_and_the_spec_and_changes_no_input(case, samples
 
 
 def test_mask_hides_about_the_share_asked_for_and_only_real_values(case, batch):
-    masked = case.modality.mask(batch, keyed_rng("mask"), RATIO)
+    masked = case.modality.mask(batch, keyed_rng("mask"), case.options, ratio=RATIO)
     hidden, valid = masked.hidden.expand(batch.values.shape), real(batch)
     assert not (hidden & ~valid).any()
     share = float(hidden.sum() / valid.sum())
@@ -84,7 +84,7 @@ def test_mask_hides_about_the_share_asked_for_and_only_real_values(case, batch):
 
 
 def test_mask_keeps_the_target_and_what_it_does_not_hide(case, batch):
-    masked = case.modality.mask(batch, keyed_rng("mask"), RATIO)
+    masked = case.modality.mask(batch, keyed_rng("mask"), case.options, ratio=RATIO)
     hidden = masked.hidden.expand(batch.values.shape)
     assert (masked.target == batch.values).all()
     assert (masked.batch.values[~hidden] == batch.values[~hidden]).all()
@@ -95,9 +95,9 @@ def test_mask_keeps_the_target_and_what_it_does_not_hide(case, batch):
 
 
 def test_mask_follows_its_rng(case, batch):
-    first = case.modality.mask(batch, keyed_rng("mask"), RATIO)
-    again = case.modality.mask(batch, keyed_rng("mask"), RATIO)
-    other = case.modality.mask(batch, keyed_rng("another mask"), RATIO)
+    first = case.modality.mask(batch, keyed_rng("mask"), case.options, ratio=RATIO)
+    again = case.modality.mask(batch, keyed_rng("mask"), case.options, ratio=RATIO)
+    other = case.modality.mask(batch, keyed_rng("another mask"), case.options, ratio=RATIO)
     assert (first.hidden == again.hidden).all()
     assert (first.batch.values == again.batch.values).all()
     assert (first.hidden != other.hidden).any()
@@ -106,14 +106,14 @@ def test_mask_follows_its_rng(case, batch):
 def test_what_is_hidden_cannot_be_read_off_what_is_shown(case, batch):
     from workbench.modality import Batch
 
-    first = case.modality.mask(batch, keyed_rng("mask"), RATIO)
+    first = case.modality.mask(batch, keyed_rng("mask"), case.options, ratio=RATIO)
     if first.classes is not None:
         shown = first.batch.values[first.hidden]
         assert len(shown.unique()) == 1, "hidden symbols must all look alike"
         return
     hidden = first.hidden.expand(batch.values.shape)
     moved = Batch(batch.values + 0.125 * hidden, batch.valid)
-    second = case.modality.mask(moved, keyed_rng("mask"), RATIO)
+    second = case.modality.mask(moved, keyed_rng("mask"), case.options, ratio=RATIO)
     assert (second.hidden == first.hidden).all()
     assert (second.batch.values == first.batch.values).all()
 

@@ -126,7 +126,7 @@ def test_it_encodes_a_masked_batch_where_it_can_be_pretrained(built, case):
     tower, features, batch = built
     if features.tokens is None:
         pytest.skip("has no tokens")
-    masked = case.modality.mask(batch, keyed_rng("mask"), 0.5)
+    masked = case.modality.mask(batch, keyed_rng("mask"), case.options, ratio=0.5)
     with torch.inference_mode():
         again = tower(masked.batch)
     assert again.tokens.shape == features.tokens.shape

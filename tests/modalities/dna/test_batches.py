@@ -21,7 +21,7 @@ def test_short_ones_are_padded_with_n_long_ones_lose_their_right_end():
 
 def test_padding_and_n_are_never_hidden():
     batch = DNA.collate([Sample(encode(b"ACGTNNNNAC"))], OPTIONS)
-    masked = DNA.mask(batch, np.random.default_rng(0), 1.0)
+    masked = DNA.mask(batch, np.random.default_rng(0), OPTIONS, ratio=1.0)
     assert masked.hidden[0].tolist() == [True] * 4 + [False] * 4 + [True] * 2 + [False] * 2
 
 
@@ -30,7 +30,7 @@ def test_runs_of_four_are_hidden_at_the_ratio(ratio):
     rng = np.random.default_rng(1)
     samples = [Sample(rng.integers(0, 4, 640, dtype=np.uint8)) for _ in range(8)]
     batch = DNA.collate(samples, DNA.options(max_length=640))
-    masked = DNA.mask(batch, rng, ratio)
+    masked = DNA.mask(batch, rng, OPTIONS, ratio=ratio)
     runs = masked.hidden.reshape(8, 160, 4)
     assert torch.equal(runs.any(dim=-1), runs.all(dim=-1))
     assert runs.float().mean().item() == pytest.approx(ratio, abs=0.005)
@@ -42,6 +42,6 @@ def test_runs_of_four_are_hidden_at_the_ratio(ratio):
 
 def test_the_same_draw_hides_the_same():
     batch = DNA.collate([Sample(encode(b"ACGTACGTACGT"))], OPTIONS)
-    a = DNA.mask(batch, np.random.default_rng(3), 0.5)
-    b = DNA.mask(batch, np.random.default_rng(3), 0.5)
+    a = DNA.mask(batch, np.random.default_rng(3), OPTIONS, ratio=0.5)
+    b = DNA.mask(batch, np.random.default_rng(3), OPTIONS, ratio=0.5)
     assert torch.equal(a.hidden, b.hidden)

@@ -49,9 +49,11 @@ def test_tokens_patches_and_validity_agree(encoder):
 
 def test_hidden_bases_do_not_leak_into_the_features(encoder):
     batch = DNA.collate(SAMPLES, OPTIONS)
-    masked = DNA.mask(batch, np.random.default_rng(0), 0.5)
+    masked = DNA.mask(batch, np.random.default_rng(0), OPTIONS, ratio=0.5)
     changed = torch.where(masked.hidden, (batch.values + 1) % 4, batch.values)
-    again = DNA.mask(type(batch)(changed, batch.valid), np.random.default_rng(0), 0.5)
+    again = DNA.mask(
+        type(batch)(changed, batch.valid), np.random.default_rng(0), OPTIONS, ratio=0.5
+    )
     assert torch.equal(encoder(masked.batch).pooled, encoder(again.batch).pooled)
 
 

@@ -163,14 +163,14 @@ def test_mask_hides_the_share_asked_for_and_only_what_was_measured(samples):
     batch = ECG.collate(
         [ECG.augment(s, keyed_rng(i), OPTIONS) for i, s in enumerate(samples)] * 8, OPTIONS
     )
-    masked = ECG.mask(batch, keyed_rng(1), 0.6)
+    masked = ECG.mask(batch, keyed_rng(1), OPTIONS, ratio=0.6)
     share = masked.hidden.sum() / batch.valid.sum()
     assert abs(float(share) - 0.6) < 0.05
     assert not (masked.hidden & ~batch.valid).any()
     assert (masked.batch.values[masked.hidden] == 0).all()
     assert torch.equal(masked.batch.values[~masked.hidden], batch.values[~masked.hidden])
     assert torch.equal(masked.target, batch.values)
-    assert not ECG.mask(batch, keyed_rng(1), 0.0).hidden.any()
+    assert not ECG.mask(batch, keyed_rng(1), OPTIONS, ratio=0.0).hidden.any()
 
 
 def test_preview_is_a_small_picture(samples):

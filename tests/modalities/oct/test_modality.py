@@ -128,6 +128,6 @@ def test_a_batch_of_fakes_goes_through_masking(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     names = [OCT.synthesize("macular hole", rng, tmp_path) for _ in range(2)]
     batch = OCT.collate([OCT.read(Source(n, tmp_path), SMALL) for n in names], SMALL)
-    masked = OCT.mask(batch, rng, 0.6)
+    masked = OCT.mask(batch, rng, SMALL, ratio=0.6)
     assert masked.hidden.dtype == torch.bool
     assert masked.hidden.float().mean().item() == pytest.approx(38 / 64)

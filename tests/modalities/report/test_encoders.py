@@ -62,7 +62,7 @@ def test_the_order_of_words_matters_to_the_transformer_and_not_to_the_bag() -> N
 
 def test_masking_hides_real_words_only_and_at_least_one_per_row() -> None:
     batch = _batch(*TEXTS)
-    masked = REPORT.mask(batch, np.random.default_rng(0), 0.01)
+    masked = REPORT.mask(batch, np.random.default_rng(0), SMALL, ratio=0.01)
     assert masked.classes == 512
     assert bool(masked.hidden.any(dim=1).all())
     assert batch.valid is not None
@@ -74,13 +74,15 @@ def test_masking_hides_real_words_only_and_at_least_one_per_row() -> None:
 def test_masking_hides_about_the_share_asked_for() -> None:
     batch = _batch(" ".join(f"word{i}" for i in range(64)))
     rng = np.random.default_rng(0)
-    shares = [float(REPORT.mask(batch, rng, 0.3).hidden.float().mean()) for _ in range(200)]
+    shares = [
+        float(REPORT.mask(batch, rng, SMALL, ratio=0.3).hidden.float().mean()) for _ in range(200)
+    ]
     assert np.mean(shares) == pytest.approx(0.3, abs=0.03)
 
 
 def test_a_batch_of_another_vocabulary_cannot_be_masked() -> None:
     with pytest.raises(Failure, match="vocabulary"):
-        REPORT.mask(Batch(torch.full((1, 4), 60_000)), np.random.default_rng(0), 0.3)
+        REPORT.mask(Batch(torch.full((1, 4), 60_000)), np.random.default_rng(0), SMALL, ratio=0.3)
 
 
 @pytest.mark.parametrize("name", ["text_tiny", "word_bag"])

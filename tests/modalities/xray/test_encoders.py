@@ -68,7 +68,8 @@ def test_lora_with_zero_b_equals_the_base_and_trains(name: str) -> None:
     before = encoder(Batch(values)).pooled.detach()
     adapted = get_peft_model(encoder, LoraConfig(r=4, target_modules=list(encoder.lora_targets)))
     assert torch.allclose(adapted(Batch(values)).pooled, before, atol=1e-6)
-    adapted(Batch(values)).pooled.sum().backward()
+    # one feature: the sum of a layer norm's output is constant, its gradient rounding noise
+    adapted(Batch(values)).pooled[:, 0].sum().backward()
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in adapted.parameters())
     assert len(build(name).blocks()) >= 2
 

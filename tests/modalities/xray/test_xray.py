@@ -138,11 +138,11 @@ def test_masking_hides_the_share_asked_for_and_never_padding() -> None:
 
     data, valid = prepare(np.ones((32, 64), np.float32), SMALL.preset)
     batch = XRAY.collate([Sample(data, valid)] * 4, SMALL)
-    masked = XRAY.mask(batch, keyed_rng(1), 0.5)
+    masked = XRAY.mask(batch, keyed_rng(1), SMALL, ratio=0.5)
     assert batch.valid is not None
     assert not (masked.hidden & ~batch.valid).any()
     plain = XRAY.collate([Sample(np.random.default_rng(0).random((1, 64, 64), np.float32))], SMALL)
-    hidden = XRAY.mask(plain, keyed_rng(1), 0.5)
+    hidden = XRAY.mask(plain, keyed_rng(1), SMALL, ratio=0.5)
     assert hidden.hidden.float().mean() == 0.5
     assert torch.equal(hidden.target, plain.values)
     assert torch.equal(hidden.batch.values[~hidden.hidden], plain.values[~hidden.hidden])

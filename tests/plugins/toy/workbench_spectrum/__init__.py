@@ -53,10 +53,13 @@ class Spectrum(Modality[SpectrumOptions]):
         data = sample.data * rng.uniform(0.95, 1.05) + noise
         return replace(sample, data=np.clip(data, -LIMIT, LIMIT).astype(np.float32))
 
-    def mask(self, batch: Batch, rng: np.random.Generator, ratio: float) -> Masked:
+    def mask(
+        self, batch: Batch, rng: np.random.Generator, options: SpectrumOptions, *, ratio: float
+    ) -> Masked:
         """Hide segments of 8 points; hidden values become 0."""
         import torch
 
+        del options
         rows, length = batch.values.shape
         valid = np.ones((rows, length), bool) if batch.valid is None else batch.valid.numpy()
         segments = -(-length // SEGMENT)
