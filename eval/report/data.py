@@ -42,7 +42,8 @@ class ReportData:
         splits: by split the counts rows, groups, and items per modality.
         flags: how often each flag was raised.
         quarantine: the lines of `quarantine.jsonl`.
-        metrics: the rows of `metrics.json`.
+        metrics: the rows of `metrics.json`, but for those of subsets.
+        subsets: rows whose query or gallery is a subset of a fused vector, "patient@xray+ecg".
         extras: material per task entry, see above.
         curves: the training log, rows with stage, step, epoch, loss, validation.
         space_map: {"points": [{"x", "y", "modality", "id", "label"}]}, from `map_of_space`.
@@ -69,3 +70,4 @@ class ReportData:
     leakage: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
     card: Mapping[str, str] = field(default_factory=dict)
+    subsets: Sequence[Mapping[str, Any]] = ()

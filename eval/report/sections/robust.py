@@ -10,12 +10,14 @@ from eval.report.data import ReportData
 from eval.report.sections.cohort import numbers
 from eval.report.sections.model import flat
 from eval.report.sections.results import numbers_of
+from eval.report.sections.subsets import subsets
 from eval.report.wording import finite, number
 
 
 def robustness(data: ReportData) -> list[Block]:
     """Return robustness metrics, the prompt range, and what the author adds."""
     blocks = numbers_of([row for row in data.metrics if row.get("task") == "robustness"])
+    blocks += subsets(data)
     blocks = blocks or [Missing("corruption ladder, missing modalities and attack dose")]
     prompts = list(_sensitivities(data.extras))
     blocks += prompts or [Missing("prompt sensitivity")]
