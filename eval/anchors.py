@@ -45,8 +45,12 @@ def class_scores(
         return rule.exact_table(query, unit(np.stack(means)).astype(np.float32))
     flat = [text for group in prompts.values() for text in group]
     table = rule.exact_table(query, _stack(flat, texts))
-    ends = np.cumsum([len(group) for group in prompts.values()])
-    parts = np.split(table, ends[:-1], axis=1)
+    return reduce_classes(table, [len(group) for group in prompts.values()], aggregate, tau)
+
+
+def reduce_classes(table: Reals, sizes: Sequence[int], aggregate: Aggregate, tau: float) -> Reals:
+    """Reduce (n, prompts of all classes one after another) to (n, C), prompts a class in `sizes`."""
+    parts = np.split(table, np.cumsum(sizes)[:-1], axis=1)
     return np.stack([_reduce(part, aggregate, tau) for part in parts], axis=1)
 
 

@@ -19,7 +19,7 @@ from eval.weighted import macro_f1, macro_mean, mean
 Reals = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-MOST_AREA_WORK = 4e9  # samples x classes x replicates beyond which macro areas get no interval
+MOST_AREA_WORK = 4e10  # samples x classes x replicates beyond which macro areas get no interval
 
 
 def single_label(sheet: Sheet, scores: Reals, truth: Truth, *, ks: Sequence[int]) -> None:

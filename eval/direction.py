@@ -1,8 +1,8 @@
-"""One direction of a retrieval: ranks, metric rows, per-query predictions and examples."""
+"""The directions of a retrieval: ranks, metric rows, per-query predictions and examples."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.gallery import Gallery, also_in_gallery, build, excluded
-from eval.ranking import Problem, rank
+from eval.presence import add_presence
+from eval.problems import posed, ranked
+from eval.ranking import Problem, Ranked, rank_both
 from eval.relations import Keys, row_keys
 from eval.retrieval import RetrievalOptions
 from eval.retrieval_rows import PER_QUERY, Outcomes, add_rows, outcomes_of
 from eval.rows import config_digest, resampler, sheet
-from eval.scores import score
 from eval.selection import Selection, select
+from eval.side_ranking import SideProblem
 from eval.space import Space
 from eval.task import Context, Metric, Result
 from eval.ties import Ints
@@ -25,6 +27,16 @@ NO_KEY = "nothing to relate by"
 NO_POSITIVE = "no positive"
 EXAMPLES = 12
 NEIGHBOURS = 5
+
+
+@dataclass(frozen=True)
+class Posed:
+    """One direction before it is ranked."""
+
+    options: RetrievalOptions
+    queries: Selection
+    gallery: Gallery
+    problem: Problem | SideProblem
 
 
 @dataclass(frozen=True)
@@ -40,7 +52,27 @@ class Searched:
 
 def search(space: Space, options: RetrievalOptions, context: Context) -> Result:
     """Rank the gallery for every query of one direction."""
-    found = _search(space, options)
+    search = _pose(space, options)
+    return _report(space, options, context, found=_measure(space, search, ranked(search.problem)))
+
+
+def search_both(space: Space, options: RetrievalOptions, context: Context) -> list[Result]:
+    """Rank both directions; vectors that only change sides are multiplied once."""
+    first, second = (_pose(space, way) for way in (options, options.reversed()))
+    if isinstance(first.problem, Problem) and isinstance(second.problem, Problem):
+        parts: Sequence[Iterable[Ranked]] = rank_both(first.problem, second.problem)
+    else:
+        parts = [ranked(first.problem), ranked(second.problem)]
+    return [
+        _report(space, search.options, context, found=_measure(space, search, part))
+        for search, part in zip((first, second), parts, strict=True)
+    ]
+
+
+def _report(
+    space: Space, options: RetrievalOptions, context: Context, *, found: Searched
+) -> Result:
+    """Turn outcomes into rows, predictions and examples."""
     shared = {
         "task": "retrieval", "query": options.query, "gallery": options.gallery,
         "relation": options.relation, "split": options.split, "model": space.model,
@@ -58,13 +90,15 @@ def search(space: Space, options: RetrievalOptions, context: Context) -> Result:
     for pool, mask in pools:
         groups = tuple(found.queries.groups[i] for i in np.flatnonzero(mask))
         page = sheet(resampler(groups, context), **shared, pool=pool)
-        add_rows(page, found.outcomes.where(mask), options)
+        outcomes = found.outcomes.where(mask)
+        add_rows(page, outcomes, options)
+        add_presence(page, space, options.gallery, found.gallery, outcomes=outcomes)
         rows += page.rows
     return Result(rows, _predictions(found, options), {"neighbours": _examples(found, options)})
 
 
-def _search(space: Space, options: RetrievalOptions) -> Searched:
-    """Choose queries and gallery, relate them, and rank."""
+def _pose(space: Space, options: RetrievalOptions) -> Posed:
+    """Choose queries and gallery, and relate them."""
     keys = row_keys(space.rows, options.relation, options.columns(), match=options.match)
     queries = select(
         space, options.query, options.split, why_not=lambda row: None if keys[row] else NO_KEY
@@ -77,15 +111,19 @@ def _search(space: Space, options: RetrievalOptions) -> Searched:
         keep = [i for i in range(len(queries)) if i not in bare]
         queries = queries.without(bare)
         positives, hidden = [positives[i] for i in keep], [hidden[i] for i in keep]
-    rule = score(space.score)
-    values = space.vectors[options.query].values[queries.items]
-    problem = Problem(
-        rule, rule.prepare(values), rule.prepare(gallery.values), positives, hidden,
+    problem = posed(
+        space, (options.query, options.gallery), queries, gallery, related=(positives, hidden),
         top=max(10, *options.k),
     )  # fmt: skip
-    outcomes = outcomes_of(rank(problem), len(queries), options, top=problem.top)
-    novel = ~also_in_gallery(gallery, queries, space.vectors[options.query])
-    return Searched(queries, gallery, positives, outcomes, novel)
+    return Posed(options, queries, gallery, problem)
+
+
+def _measure(space: Space, search: Posed, parts: Iterable[Ranked]) -> Searched:
+    """Apply the metrics to what was ranked."""
+    queries, gallery, problem = search.queries, search.gallery, search.problem
+    outcomes = outcomes_of(parts, len(queries), search.options, top=problem.top)
+    novel = ~also_in_gallery(gallery, queries, space.vectors[search.options.query])
+    return Searched(queries, gallery, problem.positives, outcomes, novel)
 
 
 def _related(

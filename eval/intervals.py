@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workbench.seeding import keyed_rng
 
-Weights = NDArray[np.float64]
+Weights = NDArray[Any]
 Draws = tuple[NDArray[np.float64], NDArray[np.bool_]]
 Statistic = Callable[[Weights], Draws]
 """From (R, G) weights to (R,) values, NaN where undefined, and (R,) whether no class was missing."""
@@ -140,7 +141,7 @@ class Resampler:
     def _weights(self) -> Iterator[Weights]:
         step = max(1, BLOCK_ELEMENTS // len(self.groups))
         for start in range(0, self.replicates, step):
-            yield self._drawn[start : start + step].astype(np.float64)
+            yield self._drawn[start : start + step]
 
     def _jackknife_weights(self) -> Iterator[Weights]:
         count = len(self.names)
@@ -152,7 +153,7 @@ class Resampler:
         step = max(1, BLOCK_ELEMENTS // len(self.groups))
         for start in range(0, blocks, step):
             which = np.arange(start, min(start + step, blocks))
-            yield (block_of[None, :] != which[:, None]).astype(np.float64)
+            yield (block_of[None, :] != which[:, None]).astype(np.uint16)
 
 
 def bca(

@@ -45,7 +45,7 @@ class Knn(Task[KnnOptions]):
         def vote(k: int) -> Result:
             return measure(
                 space, options, context, task="knn", kinds=options.by,
-                learner=lambda _: Votes(space.score, k),
+                learner=lambda _: Votes("cosine", k),
             )  # fmt: skip
 
         results = [vote(k) for k in options.k]

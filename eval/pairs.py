@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,20 +12,20 @@ if TYPE_CHECKING:
     from eval.scores import Cosine
 
 Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
 
 CHUNK_ELEMENTS = 1 << 16  # 0.5 MB of float64 products at a time, which caches hold
+SAMPLE = 256
 DENSE = 4096  # from here on it pays to look for equal vectors first
 
 
-def exact_pairs(
-    score: Cosine, query: Floats, items: Floats, *, pairs: NDArray[np.int64]
-) -> NDArray[np.float64]:
+def exact_pairs(score: Cosine, query: Floats, items: Floats, *, pairs: Ints) -> NDArray[np.float64]:
     """Return (L,) scores of L pairs (row of `query`, row of `items`).
 
     A collapsed encoder makes every item nearly tied with every other; its equal vectors are
     scored once.
     """
-    if len(pairs) > DENSE and len(pairs) > (len(query) + len(items)):
+    if len(pairs) > DENSE and _repetitive(query, items, pairs=pairs):
         rows, row_of = _distinct(query, pairs[:, 0])
         columns, column_of = _distinct(items, pairs[:, 1])
         if len(rows) * len(columns) < len(pairs) // 4:
@@ -34,19 +35,44 @@ def exact_pairs(
     return _chunks(score, query, items, pairs=pairs)
 
 
-def _distinct(vectors: Floats, used: NDArray[np.int64]) -> tuple[Floats, NDArray[np.int64]]:
+def pairs_of(lists: Sequence[Ints]) -> Ints:
+    """Return (L, 2) the (row, item) of every item of every list, rows in order."""
+    rows = np.repeat(np.arange(len(lists)), [len(items) for items in lists])
+    items = np.concatenate(lists) if lists else np.zeros(0, dtype=np.int64)
+    return np.stack([rows, items.astype(np.int64)], axis=1)
+
+
+def within(pairs: Ints, start: int, count: int) -> Ints:
+    """Return the pairs whose item is one of `count` from `start` on, counted from there."""
+    inside = (pairs[:, 1] >= start) & (pairs[:, 1] < start + count)
+    return np.asarray(pairs[inside] - np.array([0, start]))
+
+
+def _repetitive(query: Floats, items: Floats, *, pairs: Ints) -> bool:
+    """Return whether some of the pairs leave it open that most are of equal vectors."""
+    few = pairs[:: max(1, len(pairs) // SAMPLE)]
+    rows, columns = (len(_distinct(v, few[:, i])[0]) for i, v in enumerate((query, items)))
+    return rows * columns < len(pairs) // 4
+
+
+def _distinct(vectors: Floats, used: Ints) -> tuple[Floats, Ints]:
     """Return the different vectors among those used, with the place of each use."""
     numbers, place = np.unique(used, return_inverse=True)
-    different, which = np.unique(vectors[numbers], axis=0, return_inverse=True)
-    return different, which.reshape(-1)[place.reshape(-1)]
+    rows = np.ascontiguousarray(vectors[numbers])
+    weights = np.random.default_rng(0).integers(1, 1 << 63, rows.shape[1], dtype=np.uint64)
+    keys = (rows.view(np.uint32) * weights).sum(axis=1)  # wraps round: a hash of the bits
+    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
+    which = which.reshape(-1)
+    if not np.array_equal(rows, rows[first][which]):  # two vectors share a key
+        first, which = np.arange(len(rows)), np.arange(len(rows))
+    return rows[first], which[place.reshape(-1)]
 
 
-def _chunks(
-    score: Cosine, query: Floats, items: Floats, *, pairs: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Score pairs a chunk at a time."""
+def _chunks(score: Cosine, query: Floats, items: Floats, *, pairs: Ints) -> NDArray[np.float64]:
+    """Score pairs a chunk at a time; a pair's score does not depend on its chunk."""
     found = np.empty(len(pairs), dtype=np.float64)
     step = max(1, CHUNK_ELEMENTS // max(1, query.shape[1]))
+
     for start in range(0, len(pairs), step):
         part = pairs[start : start + step]
         found[start : start + step] = score.exact(query[part[:, 0]], items[part[:, 1]])

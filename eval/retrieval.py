@@ -8,17 +8,17 @@ from pydantic import Field, model_validator
 
 from eval.gallery import Exclude, Merge
 from eval.relations import Match, Relation
+from eval.sides import Names, trained_score, with_joint
 from eval.space import Space
 from eval.task import Context, Result, Task
-from workbench.errors import Refusal
 from workbench.modality import Options
 
 
 class RetrievalOptions(Options):
     """What is searched in what, and what counts as found."""
 
-    query: str
-    gallery: str
+    query: Names
+    gallery: Names
     relation: Relation = "pair"
     label: str | None = None
     text: str | None = None
@@ -82,19 +82,17 @@ class Retrieval(Task[RetrievalOptions]):
         """Rank the gallery for every query, in one direction or both.
 
         Raises:
-            Refusal: the options ask for another score than the model was trained with.
+            Refusal: the options ask for another score than the model was trained with, or a joint
+                gallery holds the query itself.
         """
-        from eval.direction import search
+        from eval.direction import search, search_both
 
-        if options.score not in (None, space.score):
-            raise Refusal(
-                "E-CFG-023", file="pipeline", field="evaluate.score", found=options.score,
-                expected=f"{space.score}, the score the model was trained with",
-            )  # fmt: skip
-        ways = [options]
+        trained_score(space, options.score)
+        space = with_joint(space, options.query, options.gallery)
         if options.both_directions and options.query != options.gallery:
-            ways.append(options.reversed())
-        found = [search(space, way, context) for way in ways]
+            found = search_both(space, options, context)
+        else:
+            found = [search(space, options, context)]
         predictions: dict[str, list[Any]] = {}
         for result in found:
             for name, values in result.predictions.items():

@@ -1,6 +1,6 @@
 """What an evaluation is given: the vectors of one model, and the table of the rows they belong to.
 
-Legend: N items of one modality, E shared width, W encoder feature width.
+Legend: N items of one modality, E shared width, W encoder feature width, T tokens.
 """
 
 from __future__ import annotations
@@ -8,11 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    from eval.scores.scorer import Scorer
+
 Floats = NDArray[np.float32]
+Halves = NDArray[np.float16] | NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -25,12 +30,18 @@ class Vectors:
         features: (N, W) float32 pooled encoder features, before projection; None if not kept.
         digests: N content digests (decoded array, normalised text or sequence), by which copies
             are found; None if not known.
+        tokens: (N, T, E) unit tokens in the shared space, float16 or float32, an array or a memory
+            map; None where the score reads none. A score is defined on the stored numbers, which
+            it reads as float32: rounding to float16 moves it once, and no tile or thread again.
+        token_valid: (N, T) bool, True for real tokens.
     """
 
     ids: tuple[str, ...]
     values: Floats
     features: Floats | None = None
     digests: tuple[str, ...] | None = None
+    tokens: Halves | None = None
+    token_valid: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,9 @@ class Space:
         rows: the manifest.
         texts: unit vectors (E,) of prompt texts, by modality and then by text.
         score: registry name of the score the model was trained with.
+        scorer: that score with its trained numbers; None is plain cosine.
+        text_tokens: prompt texts as items whose ids are the texts, by modality, where the score
+            reads tokens.
     """
 
     model: str
@@ -72,3 +86,5 @@ class Space:
     rows: Rows
     texts: Mapping[str, Mapping[str, Floats]] = field(default_factory=dict)
     score: str = "cosine"
+    scorer: Scorer | None = None
+    text_tokens: Mapping[str, Vectors] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 
@@ -13,9 +13,13 @@ from eval.labels import Labels, Truth, Uncertain, fault, truth_of
 from eval.lineage import LineageClasses, lineage_prompts, lineages
 from eval.prompts import Aggregate, PromptSet, load_prompts
 from eval.selection import Selection, column, select
+from eval.sides import trained_score
 from eval.space import Rows, Space
 from eval.task import Context, Result, Task
 from workbench.modality import Options
+
+if TYPE_CHECKING:
+    from eval.side_anchors import SideAnchors
 
 
 class ZeroShotOptions(Options):
@@ -30,6 +34,7 @@ class ZeroShotOptions(Options):
     labels: Labels = "single"
     uncertain: Uncertain = "exclude"
     aggregate: Aggregate | None = None
+    score: str | None = None
     min_positives: int = Field(default=10, ge=1)
     k: tuple[int, ...] = (1, 5)
 
@@ -46,12 +51,20 @@ class ZeroShotOptions(Options):
 
 @dataclass(frozen=True)
 class _Case:
-    """One prepared question: the prompts, and the rows that can be asked."""
+    """One prepared question: the prompts, the rows that can be asked, and a score of sides."""
 
     prompts: PromptSet
     aggregate: Aggregate
     chosen: Selection
     truth: Truth
+    anchors: SideAnchors | None
+
+    def flags(self, aggregate: Aggregate | None) -> tuple[str, ...]:
+        """Say where prompts are joined in another way than was asked for."""
+        asked = aggregate or self.prompts.aggregate
+        return (
+            () if asked == self.aggregate else (f"aggregate {self.aggregate}: no mean of tokens",)
+        )
 
 
 class ZeroShot(Task[ZeroShotOptions]):
@@ -84,6 +97,7 @@ class ZeroShot(Task[ZeroShotOptions]):
             gallery=options.anchor, label=options.label, split=options.split, model=space.model,
             score=space.score, prompts=case.prompts.label, n_excluded=case.chosen.excluded,
             config_digest=config_digest(options, context), gallery_size=len(case.truth.classes),
+            flags=case.flags(options.aggregate),
         )  # fmt: skip
         if options.labels == "single":
             single_label(page, scores, case.truth, ks=options.k)
@@ -118,7 +132,15 @@ def _prepare(space: Space, options: ZeroShotOptions, context: Context) -> _Case:
     truth = truth_of(
         [cells[row] for row in chosen.rows], classes, options.labels, uncertain=options.uncertain
     )
-    return _Case(prompts, options.aggregate or prompts.aggregate, chosen, truth)
+    aggregate, scorer = options.aggregate or prompts.aggregate, trained_score(space, options.score)
+    if scorer is None:
+        return _Case(prompts, aggregate, chosen, truth, None)
+    from eval.side_anchors import side_anchors, token_aggregate
+
+    if scorer.score.tokens:
+        aggregate = token_aggregate(options.aggregate, prompts.aggregate)
+    anchors = side_anchors(space, scorer, options.query, chosen.ids, anchor=options.anchor)
+    return _Case(prompts, aggregate, chosen, truth, anchors)
 
 
 def _scores(
@@ -127,12 +149,14 @@ def _scores(
     """Return (n, C) class scores; a margin over the negated prompts where the set has them."""
     from eval.anchors import class_scores
 
-    query = space.vectors[options.query].values[case.chosen.items]
-    texts = space.texts.get(options.anchor, {})
-    rule = partial(
-        class_scores, query, texts=texts, aggregate=case.aggregate, tau=case.prompts.tau,
-        name=space.score,
-    )  # fmt: skip
+    if case.anchors is not None:
+        rule = partial(case.anchors.scores, aggregate=case.aggregate, tau=case.prompts.tau)
+    else:
+        rule = partial(
+            class_scores, space.vectors[options.query].values[case.chosen.items],
+            texts=space.texts.get(options.anchor, {}), aggregate=case.aggregate,
+            tau=case.prompts.tau, name=space.score,
+        )  # fmt: skip
     scores = rule(prompts)
     negative = case.prompts.negative_prompts()
     if options.labels == "multi" and all(negative.values()):

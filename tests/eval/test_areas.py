@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from eval.areas import area, macro_area, usable_labels
+from eval.intervals import Resampler
 
 ORACLES = {"auroc": roc_auc_score, "auprc": average_precision_score}
 
@@ -66,3 +67,33 @@ def test_macro_leaves_out_labels_with_one_class():
     assert found[0] == pytest.approx(expected, abs=1e-12)
     assert complete[0]
     assert usable_labels(truth) == [0, 2]
+
+
+@pytest.mark.parametrize("kind", ["auroc", "auprc"])
+@pytest.mark.parametrize("positives", [1, 40, 199])
+@pytest.mark.parametrize("decimals", [0, 1, 9])
+def test_replicates_equal_scikit_learn_on_the_same_rows(kind, positives, decimals):
+    rng = np.random.default_rng(positives)
+    truth = (rng.permutation(200) < positives).astype(float)
+    scores = np.round(rng.standard_normal(200) + truth, decimals)
+    replicates = Resampler(tuple(f"p{i // 3:02d}" for i in range(200)), 3, 40)
+    found, _ = replicates.draw(area(kind, scores, truth, index=replicates.index))
+    for value, drawn in zip(found, replicates._drawn, strict=True):
+        rows = np.repeat(np.arange(200), drawn[replicates.index])
+        if len(set(truth[rows])) < 2:
+            assert np.isnan(value)
+        else:
+            assert value == pytest.approx(ORACLES[kind](truth[rows], scores[rows]), abs=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["auroc", "auprc"])
+def test_scores_that_are_all_equal_give_chance(kind):
+    truth = np.array([1, 0, 0, 1, 0.0])
+    assert value(kind, np.zeros(5), truth) == pytest.approx({"auroc": 0.5, "auprc": 0.4}[kind])
+
+
+def test_counts_beyond_float32_stay_exact():
+    truth, scores = np.array([0, 1, 1, 0.0]), np.array([0.1, 0.2, 0.3, 0.3])
+    weights = np.array([3.0, 2**25 + 1, 5, 7])
+    expected = roc_auc_score(truth, scores, sample_weight=weights)
+    assert value("auroc", scores, truth, weights) == pytest.approx(expected, abs=1e-14)

@@ -1,10 +1,13 @@
 """Blocked counting against a full score matrix."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from eval.ranking import Problem, rank
+from eval.ranking import Problem, mirrored, rank, rank_both
 from eval.scores import score
+from workbench.errors import Failure
 
 NONE = np.zeros(0, dtype=np.int64)
 
@@ -24,8 +27,12 @@ def make_problem(seed, *, most_positives, copies=False, excluded=0, top=5):
 
 def flatten(problem, **tiles):
     """Blocks and best items of every query, by query number."""
+    return by_query(rank(problem, **tiles))
+
+
+def by_query(parts):
     found = {}
-    for part in rank(problem, **tiles):
+    for part in parts:
         for place, number in enumerate(part.numbers):
             mine = part.ranking.query == place
             columns = (part.ranking.above, part.ranking.tied, part.ranking.positives)
@@ -111,3 +118,41 @@ def test_memory_does_not_grow_with_the_gallery():
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.05 * peaks[0] + 50_000
+
+
+def turned(problem):
+    """The same pairs asked the other way round."""
+    lists = [
+        [np.flatnonzero([j in one for one in given]) for j in range(len(problem.gallery))]
+        for given in (problem.positives, problem.excluded)
+    ]
+    return Problem(problem.score, problem.gallery, problem.query, *lists, problem.top)
+
+
+@pytest.mark.parametrize(
+    ("most", "copies", "excluded"), [(1, False, 0), (1, True, 4), (6, True, 5), (30, False, 3)]
+)
+def test_both_directions_at_once_equal_each_alone(most, copies, excluded):
+    forward = make_problem(most, most_positives=most, copies=copies, excluded=excluded)
+    backward = turned(forward)
+    assert mirrored(forward, backward)
+    found = rank_both(forward, backward, query_tile=3, gallery_tile=32)
+    assert by_query(found[0]) == flatten(forward)
+    assert by_query(found[1]) == flatten(backward)
+
+
+def test_directions_that_do_not_mirror_each_other_are_ranked_apart():
+    forward = make_problem(2, most_positives=2)
+    other = replace(turned(forward), gallery=forward.query[::-1].copy())
+    assert not mirrored(forward, other)
+    found = rank_both(forward, other)
+    assert by_query(found[0]) == flatten(forward)
+    assert by_query(found[1]) == flatten(other)
+
+
+@pytest.mark.parametrize("side", ["query", "gallery"])
+def test_a_vector_that_is_not_finite_fails(side):
+    problem = make_problem(1, most_positives=1)
+    getattr(problem, side)[3, 2] = np.nan
+    with pytest.raises(Failure, match="not finite"):
+        list(rank(problem))

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from eval.weighted import macro_f1, macro_mean, mean, median
@@ -52,3 +54,13 @@ def test_the_median_equals_the_median_of_repeated_rows():
     found = median(values, GROUP)(WEIGHTS)[0]
     for value, weight in zip(found, WEIGHTS, strict=True):
         assert value == np.median(np.repeat(values, weight[GROUP].astype(int)))
+
+
+@pytest.mark.filterwarnings("ignore:y_pred contains classes")
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=25))
+def test_balanced_accuracy_equals_scikit_learn_whatever_class_is_absent(rows):
+    truth, guess = (np.array(part) for part in zip(*rows, strict=True))
+    statistic = macro_mean((truth == guess).astype(float), truth, np.arange(len(truth)))
+    expected = balanced_accuracy_score(truth, guess)
+    assert statistic(np.ones((1, len(truth))))[0][0] == pytest.approx(expected, abs=1e-12)
