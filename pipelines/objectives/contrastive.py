@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from pipelines.objectives.entry import ObjectiveEntry
-from workbench.modality import Options
+from pipelines.objectives.entry import Need, ObjectiveEntry, ObjectiveOptions
+
+TOKEN_SCORES = frozenset({"late", "segment_attention", "mil_nce", "fdt"})
+"""Scores that compare tokens instead of pooled vectors."""
 
 FINEST = 0.6
 """Share of a graded target that goes to the finest rank."""
 
 
-class ContrastiveOptions(Options):
+class ContrastiveOptions(ObjectiveOptions):
     """Options of `objective: {name: contrastive}`."""
 
-    score: Literal["cosine"] = "cosine"
-    targets: Literal["identity", "same_text", "same_label", "graded"] = "identity"
+    score: str = Field("cosine", description="registry name of the score, kept for evaluation")
+    score_options: dict[str, Any] = Field(default_factory=dict, description="options of the score")
+    targets: Literal["identity", "same_text", "same_label", "graded", "soft"] = "identity"
     label: str | None = Field(None, description="label column for same_label")
     ranks: tuple[str, ...] = Field((), description="columns from coarse to fine for graded")
     rank_weights: tuple[Annotated[float, Field(gt=0.0, allow_inf_nan=False)], ...] | None = Field(
         None, description="share of the target per rank; by default the finest has 0.6"
     )
+    soft_from: str | None = Field(None, description="modality whose likeness makes soft targets")
+    soft_temperature: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 0.1
     temperature: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 0.07
+    temperature_per: Literal["shared", "edge"] = "shared"
     learn_temperature: bool = True
     smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     exclude_same_group: bool = Field(
@@ -34,6 +40,8 @@ class ContrastiveOptions(Options):
     def _columns(self) -> ContrastiveOptions:
         if self.targets == "same_label" and self.label is None:
             raise ValueError("targets same_label needs label: a manifest column")
+        if self.targets == "soft" and self.soft_from is None:
+            raise ValueError("targets soft needs soft_from: a modality of the pipeline")
         if self.targets == "graded" and len(self.ranks) < 2:
             raise ValueError("targets graded needs ranks: two or more columns, coarse to fine")
         if self.rank_weights is not None and len(self.rank_weights) != len(self.ranks):
@@ -41,6 +49,11 @@ class ContrastiveOptions(Options):
                 f"rank_weights has {len(self.rank_weights)} numbers for {len(self.ranks)} ranks"
             )
         return self
+
+    def needs(self) -> frozenset[Need]:
+        """Return what targets and score read beside pooled vectors."""
+        labels = {"labels"} if self.targets in ("same_label", "graded") else set()
+        return frozenset(labels | ({"tokens"} if self.score in TOKEN_SCORES else set()))
 
     def shares(self) -> tuple[float, ...]:
         """Return the share of the target that each rank gets, summing to 1.
@@ -64,5 +77,12 @@ CONTRASTIVE = ObjectiveEntry(
     options=ContrastiveOptions,
     summary="symmetric cross-entropy per edge, presence masks, several right answers",
     papers=("CLIP", "MoRE", "OCTCube-M (COEP)", "CLIBD", "SupCon"),
-    needs=frozenset({"labels"}),
+    examples=(
+        {},
+        {"targets": "same_text", "smoothing": 0.1},
+        {"targets": "same_label", "label": "finding"},
+        {"targets": "graded", "ranks": ("order", "family", "species")},
+        {"targets": "soft", "soft_from": "b"},
+        {"temperature_per": "edge", "exclude_same_group": False},
+    ),
 )

@@ -9,8 +9,8 @@ from torch.nn.functional import normalize
 
 from pipelines.objectives.contrastive import ContrastiveOptions
 from pipelines.objectives.contrastive_loss import Contrastive
-from pipelines.objectives.entry import Edge
-from pipelines.objectives.objective import Encoded, Items
+from pipelines.objectives.entry import Edge, Shapes
+from pipelines.objectives.objective import Encoded, Items, Step
 from pipelines.objectives.targets import rule
 
 EDGE = (Edge("ecg", ("report",)),)
@@ -18,7 +18,7 @@ THREE = (Edge("ecg", ("report",)), Edge("xray", ("report",)))
 
 
 def objective(edges=EDGE, **options):
-    return Contrastive(ContrastiveOptions(**options), edges)
+    return Contrastive(ContrastiveOptions(**options), edges, Shapes(16))
 
 
 def items(count, group=None, content=None, label=None, ranks=None, names=("ecg", "report", "xray")):
@@ -38,13 +38,13 @@ def random(count, width=16, seed=0):
 
 def test_identical_vectors_cost_log_b():
     same = torch.ones(64, 8)
-    loss = objective()(encoded(ecg=same, report=same), items(64)).total
+    loss = objective()(encoded(ecg=same, report=same), items(64), Step()).total
     assert loss.item() == pytest.approx(math.log(64), abs=1e-5)
 
 
 def test_matched_orthonormal_rows_have_the_closed_form():
     eye = torch.eye(16)
-    loss = objective(temperature=0.5)(encoded(ecg=eye, report=eye), items(16)).total
+    loss = objective(temperature=0.5)(encoded(ecg=eye, report=eye), items(16), Step()).total
     assert loss.item() == pytest.approx(math.log(1 + 15 * math.exp(-2.0)), abs=1e-6)
 
 
@@ -53,7 +53,7 @@ def test_random_vectors_cost_log_b_plus_half_of_the_score_variance(width, temper
     losses = []
     for seed in range(20):
         a, b = (random(256, width, 2 * seed + n) for n in (0, 1))
-        loss = objective(temperature=temperature)(encoded(ecg=a, report=b), items(256))
+        loss = objective(temperature=temperature)(encoded(ecg=a, report=b), items(256), Step())
         losses.append(loss.total.item())
     expected = math.log(256) + 1 / (2 * width * temperature**2)
     assert sum(losses) / 20 == pytest.approx(expected, abs=0.05)
@@ -63,36 +63,40 @@ def test_absent_rows_equal_the_smaller_batch_exactly():
     a, b = random(12), random(12, seed=1)
     there = torch.tensor([True] * 9 + [False] * 3)
     present = {"report": there}
-    masked = objective()(encoded(present, ecg=a, report=b * there[:, None]), items(12)).total
-    small = objective()(encoded(ecg=a[:9], report=b[:9]), items(9)).total
+    masked = objective()(
+        encoded(present, ecg=a, report=b * there[:, None]), items(12), Step()
+    ).total
+    small = objective()(encoded(ecg=a[:9], report=b[:9]), items(9), Step()).total
     assert masked.item() == pytest.approx(small.item(), abs=1e-6)
 
 
 def test_identical_vectors_with_absent_columns_cost_log_of_the_present_ones():
     same = torch.ones(20, 8)
     present = {"report": torch.arange(20) < 15}
-    loss = objective()(encoded(present, ecg=same, report=same), items(20)).total
+    loss = objective()(encoded(present, ecg=same, report=same), items(20), Step()).total
     assert loss.item() == pytest.approx(math.log(15), abs=1e-6)
 
 
 def test_absent_rows_get_exactly_no_gradient_and_are_nobodys_negatives():
     a, b = random(8).requires_grad_(), random(8, seed=1).requires_grad_()
     present = {"ecg": torch.arange(8) != 3, "report": torch.arange(8) != 5}
-    out = objective()(encoded(present, ecg=a, report=b), items(8))
+    out = objective()(encoded(present, ecg=a, report=b), items(8), Step())
     out.total.backward()
     assert torch.equal(a.grad[3], torch.zeros(16))
     assert torch.equal(b.grad[5], torch.zeros(16))
     moved = b.detach().clone()
     moved[5] = 100.0
-    again = objective()(encoded(present, ecg=a.detach(), report=moved), items(8)).total
+    again = objective()(encoded(present, ecg=a.detach(), report=moved), items(8), Step()).total
     assert again.item() == out.total.item()
 
 
 def test_a_modality_absent_everywhere_equals_leaving_it_out():
     a, b = random(8), random(8, seed=1)
     gone = {"xray": torch.zeros(8, dtype=torch.bool)}
-    with_it = objective(THREE)(encoded(gone, ecg=a, report=b, xray=torch.zeros(8, 16)), items(8))
-    without = objective()(encoded(ecg=a, report=b), items(8))
+    with_it = objective(THREE)(
+        encoded(gone, ecg=a, report=b, xray=torch.zeros(8, 16)), items(8), Step()
+    )
+    without = objective()(encoded(ecg=a, report=b), items(8), Step())
     assert list(with_it.terms) == ["ecg-report"]
     assert with_it.total.item() == without.total.item()
 
@@ -100,11 +104,13 @@ def test_a_modality_absent_everywhere_equals_leaving_it_out():
 def test_rows_of_one_group_are_never_negatives():
     a, b = random(6), random(6, seed=1)
     group = torch.tensor([0, 0, 1, 2, 3, 4])
-    out = objective()(encoded(ecg=a, report=b), items(6, group=group)).total
+    out = objective()(encoded(ecg=a, report=b), items(6, group=group), Step()).total
     worse = b.clone()
     worse[1] = a[0]
-    same = objective()(encoded(ecg=a, report=worse), items(6, group=group))
-    alone = objective(exclude_same_group=False)(encoded(ecg=a, report=worse), items(6, group=group))
+    same = objective()(encoded(ecg=a, report=worse), items(6, group=group), Step())
+    alone = objective(exclude_same_group=False)(
+        encoded(ecg=a, report=worse), items(6, group=group), Step()
+    )
     assert same.total.item() < alone.total.item()
     assert math.isfinite(out.item())
 
@@ -113,7 +119,7 @@ def test_identical_vectors_cost_log_b_whatever_the_number_of_right_answers():
     same = torch.ones(64, 8)
     content = {"ecg": torch.arange(64), "report": torch.arange(64) // 4}
     known = items(64, content=content)
-    loss = objective(targets="same_text")(encoded(ecg=same, report=same), known).total
+    loss = objective(targets="same_text")(encoded(ecg=same, report=same), known, Step()).total
     assert loss.item() == pytest.approx(math.log(64), abs=1e-5)
 
 
@@ -121,7 +127,7 @@ def test_perfect_clusters_tend_to_log_of_their_size():
     centres = torch.eye(16).repeat_interleave(4, 0)
     label = torch.eye(16, dtype=torch.bool).repeat_interleave(4, 0)
     loss = objective(targets="same_label", label="x", temperature=0.02, exclude_same_group=False)(
-        encoded(ecg=centres, report=centres), items(64, label=label)
+        encoded(ecg=centres, report=centres), items(64, label=label), Step()
     ).total
     assert loss.item() == pytest.approx(math.log(4), abs=1e-3)
 
@@ -132,8 +138,10 @@ def test_equal_reports_are_right_answers_on_both_sides():
         "ecg": torch.eye(3, 4),
         "report": torch.tensor([[0.0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0]]),
     }
-    swapped = objective(targets="same_text")(encoded(**emb), items(3, content=content)).total
-    strict = objective(targets="identity")(encoded(**emb), items(3)).total
+    swapped = objective(targets="same_text")(
+        encoded(**emb), items(3, content=content), Step()
+    ).total
+    strict = objective(targets="identity")(encoded(**emb), items(3), Step()).total
     assert swapped.item() < strict.item()
 
 
@@ -143,7 +151,8 @@ def test_graded_targets_share_each_rank_evenly():
     options = ContrastiveOptions(
         targets="graded", ranks=("order", "genus", "species"), rank_weights=(1.0, 3.0, 6.0)
     )
-    found = rule(options)(items(5, ranks=ranks), EDGE[0])
+    every = slice(0, 5)
+    found = rule(options, encoded(), items(5, ranks=ranks), EDGE[0])(every, every)
     order, genus, species = 0.1 / 4, 0.3 / 3, 0.6 / 2
     near, far = order + genus, order
     expected = torch.tensor([
@@ -181,7 +190,7 @@ def test_the_graded_loss_of_identical_vectors_is_log_b():
     ranks = torch.arange(32)[:, None] // torch.tensor([16, 4, 1])
     same = torch.ones(32, 8)
     loss = objective(targets="graded", ranks=("a", "b", "c"))(
-        encoded(ecg=same, report=same), items(32, ranks=ranks)
+        encoded(ecg=same, report=same), items(32, ranks=ranks), Step()
     )
     assert loss.total.item() == pytest.approx(math.log(32), abs=1e-5)
 
@@ -191,9 +200,11 @@ def test_permuting_the_batch_changes_nothing(targets):
     a, b, order = random(10), random(10, seed=1), torch.randperm(10)
     content = {"ecg": torch.arange(10), "report": torch.arange(10) // 2}
     group = torch.arange(10) // 3
-    one = objective(targets=targets)(encoded(ecg=a, report=b), items(10, group, content)).total
+    one = objective(targets=targets)(
+        encoded(ecg=a, report=b), items(10, group, content), Step()
+    ).total
     moved = items(10, group[order], {k: v[order] for k, v in content.items()})
-    two = objective(targets=targets)(encoded(ecg=a[order], report=b[order]), moved).total
+    two = objective(targets=targets)(encoded(ecg=a[order], report=b[order]), moved, Step()).total
     assert one.item() == pytest.approx(two.item(), abs=1e-6)
 
 
@@ -208,7 +219,7 @@ def test_loss_and_gradient_stay_finite(case):
     present = {"report": torch.arange(count) < 1} if case == "one valid row" else {}
     a.requires_grad_()
     with torch.autocast("cpu", torch.bfloat16, enabled=case == "bf16"):
-        out = objective()(encoded(present, ecg=a, report=b), items(count))
+        out = objective()(encoded(present, ecg=a, report=b), items(count), Step())
     out.total.backward()
     assert math.isfinite(out.total.item())
     assert bool(torch.isfinite(a.grad).all())
@@ -216,7 +227,9 @@ def test_loss_and_gradient_stay_finite(case):
 
 def test_a_batch_with_no_pair_has_no_term():
     present = {"ecg": torch.tensor([True, False]), "report": torch.tensor([False, True])}
-    assert objective()(encoded(present, ecg=random(2), report=random(2)), items(2)).terms == {}
+    assert (
+        objective()(encoded(present, ecg=random(2), report=random(2)), items(2), Step()).terms == {}
+    )
 
 
 def test_the_temperature_is_a_parameter_moves_and_is_clamped():
@@ -224,9 +237,9 @@ def test_the_temperature_is_a_parameter_moves_and_is_clamped():
     assert [n for n, _ in loss.named_parameters()] == ["log_scale"]
     optimizer = torch.optim.SGD(loss.parameters(), lr=1e4)
     before = loss.log_scale.item()
-    loss(encoded(ecg=random(8), report=random(8)), items(8)).total.backward()
+    loss(encoded(ecg=random(8), report=random(8)), items(8), Step()).total.backward()
     optimizer.step()
-    loss.after_step()
+    loss.after_step(encoded(), items(8), Step())
     assert loss.log_scale.item() != before
     assert 0.0 <= loss.log_scale.item() <= math.log(100.0) + 1e-6
 
@@ -237,5 +250,5 @@ def test_the_loss_equals_torchs_cross_entropy():
     target = torch.arange(32)
     cross_entropy = torch.nn.functional.cross_entropy
     expected = 0.5 * (cross_entropy(logits, target) + cross_entropy(logits.T, target))
-    found = objective()(encoded(ecg=a, report=b), items(32)).total
+    found = objective()(encoded(ecg=a, report=b), items(32), Step()).total
     assert found.item() == pytest.approx(expected.item(), abs=1e-6)
