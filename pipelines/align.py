@@ -5,222 +5,287 @@ Legend: B rows of a batch, E shared width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipelines.batch import ItemTable, Rows, Shelf, calibration_batches, epoch_batches
-from pipelines.objectives.objective import Encoded, Objective
-from pipelines.towers import Tower
+from pipelines.averages import Averages
+from pipelines.batch import Rows
+from pipelines.batch_plans import planned_batches
+from pipelines.encode import CachedPart, Crew, Encoding, contrary_of, encode, hidden_of, joined
+from pipelines.harmonize import conflict_share, harmonized
+from pipelines.objectives.entry import Need, ObjectiveEntry, ObjectiveOptions
+from pipelines.objectives.objective import Encoded, Items, LossOut, Memory, Objective, Step
+from pipelines.processes import Processes
+from pipelines.validation import mean_reciprocal_rank
+from pipelines.views import Views, draw_views, plain_views
 from workbench.config import AlignConfig
-from workbench.manifest import Manifest
-from workbench.modality import Batch
 from workbench.seeding import derive_seed
 
 VALIDATION_ROWS = 2000
-
-Views = Mapping[str, tuple[Tensor, Batch]]
-"""By modality: which positions of the batch hold it, and their training views."""
+EMBEDDED_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
-class Pairing:
-    """What alignment is given beside towers and objective.
+class Demand:
+    """What an objective asks of the trainer beside pooled vectors.
 
     Attributes:
-        shelves: decoded samples by modality.
-        table: coded groups, contents and labels.
-        manifest: the rows.
-        edges: modality pairs to align.
-        seed: the run's seed.
+        needs: see `Need`.
+        ema_decay: decay of the averaged towers.
+        mask_ratio: share of a sample that masked modelling hides.
     """
 
-    shelves: Mapping[str, Shelf]
-    table: ItemTable
-    manifest: Manifest
-    edges: Sequence[tuple[str, str]]
-    seed: int
+    needs: frozenset[Need] = frozenset()
+    ema_decay: float = 0.99
+    mask_ratio: float = 0.6
 
-    def usable(self, split: str) -> Rows:
-        """Return the rows of a split that hold both sides of at least one edge."""
-        rows = np.array([i for i, s in enumerate(self.manifest.splits) if s == split], np.int64)
-        if len(rows) == 0:
-            return rows
-        has = {k: s.has(rows) for k, s in self.shelves.items()}
-        keep = np.zeros(len(rows), dtype=bool)
-        for a, b in self.edges:
-            keep |= has[a] & has[b]
-        return rows[keep]
 
-    def samples(self, key: str) -> Iterator[Batch]:
-        """Yield the training samples that the encoder of a modality calibrates itself on."""
-        return calibration_batches(self.shelves[key], self.manifest, seed=self.seed)
+def demand_of(entry: ObjectiveEntry, options: ObjectiveOptions) -> Demand:
+    """Return what an objective with these options asks for."""
+    return Demand(
+        entry.needed(options),
+        float(getattr(options, "ema_decay", Demand.ema_decay)),
+        float(getattr(options, "mask_ratio", Demand.mask_ratio)),
+    )
 
 
 class Alignment:
     """A lesson for `fit`: encode the present modalities of each row, pull partners together."""
 
     def __init__(
-        self, towers: Mapping[str, Tower], objective: Objective, pairing: Pairing,
-        config: AlignConfig,
-    ) -> None:  # fmt: skip
-        self.towers, self.objective = dict(towers), objective
-        self.pairing, self.config = pairing, config
-        self.rows = pairing.usable("train")
-        self.held = pairing.usable("val")[:VALIDATION_ROWS]
-        self.ids = [pairing.manifest.ids[int(r)] for r in self.rows]
+        self, crew: Crew, objective: Objective, config: AlignConfig, demand: Demand
+    ) -> None:
+        self.crew, self.objective, self.config, self.demand = crew, objective, config, demand
+        self.pairing = crew.pairing
+        self.rows = self.pairing.usable("train")
+        self.held = self.pairing.usable("val")[:VALIDATION_ROWS]
+        self.ids = [self.pairing.manifest.ids[int(r)] for r in self.rows]
+        self.modules = nn.ModuleDict({"objective": objective})
+        self.modules.update({f"tower:{k}": t for k, t in crew.towers.items()})
+        self.modules.update({f"fusion:{k}": f for k, f in crew.fusions.items()})
+        self.averages = self._averages() if "ema" in demand.needs else None
+        self.total = max(1, len(self.batches(0)) * config.epochs)
+        self.last: tuple[Encoded, Items, Step] | None = None
 
     def parameters(self) -> Mapping[str, nn.Parameter]:
-        """Trainable parameters of the towers and of the objective."""
-        found = {f"objective.{n}": p for n, p in self.objective.named_parameters()}
-        for key, tower in self.towers.items():
-            found |= {f"{key}.{n}": p for n, p in tower.named_parameters()}
-        return {name: p for name, p in found.items() if p.requires_grad}
+        """Trainable parameters of towers, fusions and objective."""
+        return {n: p for n, p in self.modules.named_parameters() if p.requires_grad}
 
     def buffers(self) -> Mapping[str, Tensor]:
-        """Buffers of the towers and of the objective."""
-        found = {f"objective.{n}": b for n, b in self.objective.named_buffers()}
-        for key, tower in self.towers.items():
-            found |= {f"{key}.{n}": b for n, b in tower.named_buffers()}
+        """Buffers of towers, fusions and objective, and the averaged weights."""
+        found = dict(self.modules.named_buffers())
+        if self.averages is not None:
+            found |= {f"average:{n}": t for n, t in self.averages.state().items()}
         return found
 
     def batches(self, epoch: int) -> Sequence[Rows]:
-        """Usable training rows, shuffled."""
-        size, seed = self.config.batch_size, self.pairing.seed
-        return [self.rows[p] for p in epoch_batches(self.ids, seed=seed, epoch=epoch, size=size)]
+        """Usable training rows, as the batch plan lets them meet."""
+        plan, manifest = self.config.batches, self.pairing.manifest
+        column = manifest.groups if plan.label is None else manifest.column(plan.label)
+        found = planned_batches(
+            plan, self.ids, [column[int(r)] for r in self.rows], seed=self.pairing.seed,
+            epoch=epoch, size=self.config.batch_size,
+        )  # fmt: skip
+        return [self.rows[positions] for positions in found]
 
     def prepare(self, batch: Rows, epoch: int) -> Views:
-        """Draw the training views of a batch."""
-        return dict(self._views(batch, epoch))
+        """Draw the training views of this process's share of a batch."""
+        return draw_views(
+            self.pairing, batch, self._share(len(batch)), epoch=epoch, needs=self.demand.needs,
+            mask_ratio=self.demand.mask_ratio,
+        )  # fmt: skip
 
     def learn(self, batch: Rows, views: Views, step: int) -> Mapping[str, float]:
         """Back-propagate one batch, in parts of `micro_batch` rows where that is set."""
-        for tower in self.towers.values():
-            tower.train()
-        encoded, parts = self._encode(views, batch, step)
-        out = self.objective(encoded, self.pairing.table.items(batch))
+        self.modules.train()
+        self._begin_epoch(step)
+        encoding = encode(self.crew, views.first, batch, step=step)
+        second = encode(self.crew, views.second, batch, step=step) if views.second else None
+        moment = self._step(encoding, second, views, batch, step)
+        items = self._items(batch)
+        out = self.objective(encoding.encoded, items, moment)
         if not out.terms:
             return {}
-        loss = out.total
-        loss.backward()
-        for part in parts:
-            part.replay()
-        terms = {f"loss/{k}": float(v.detach()) for k, v in out.terms.items()}
-        return {"loss": float(loss.detach()), **terms, **out.logs}
+        parts = [*encoding.parts, *(second.parts if second else ())]
+        terms = self._shared(out)
+        if self.config.gradients == "harmonize" and len(terms) > 1:
+            conflicts = self._harmonize(list(terms.values()), parts, _gathered(encoding, second))
+        else:
+            conflicts = {}
+            processes = self.crew.processes
+            loss = torch.stack(list(terms.values())).sum()
+            processes.backward(processes.tie(loss, _gathered(encoding, second)))
+            for part in parts:
+                part.replay()
+            processes.sum_gradients(self.parameters().values())
+        self.last = (_detached(encoding.encoded), items, moment)
+        return {**self._logs(out, terms), **conflicts}
 
     def after_step(self) -> None:
-        """Let the objective adjust its state."""
-        self.objective.after_step()
+        """Let averages and objective follow the step."""
+        if self.averages is not None:
+            self.averages.update()
+        if self.last is not None:
+            self.objective.after_step(*self.last)
+            self.last = None
 
     def validate(self) -> float | None:
-        """Return the mean reciprocal rank of partners over the edges, both directions.
-
-        Equal contents, such as identical reports, count as partners.
-        """
+        """Return the mean reciprocal rank of partners over the edges, both directions."""
         if len(self.held) < 2:
             return None
         with torch.no_grad():
-            vectors = {k: self._held_vectors(k) for k in self.pairing.shelves}
-            values = [self._edge_mrr(vectors, a, b) for a, b in self.pairing.edges]
-        known = [v for v in values if v is not None]
-        return sum(known) / len(known) if known else None
+            encoded = self._embedded(self.held)
+            items = self._items(self.held)
+            return mean_reciprocal_rank(self.objective, self.pairing.edges, encoded, items)
 
     def describe(self, batch: Rows) -> str:
         """Return the row ids of a batch."""
         return ", ".join(self.pairing.manifest.ids[int(r)] for r in batch)
 
-    def _views(self, rows: Rows, epoch: int) -> Iterator[tuple[str, tuple[Tensor, Batch]]]:
-        """Yield, per modality, the positions in the batch that hold it, and their views."""
-        for key, shelf in self.pairing.shelves.items():
-            has = shelf.has(rows)
-            if has.any():
-                ids, seed = self.pairing.manifest.ids, self.pairing.seed
-                view = shelf.view(rows[has], ids, seed=seed, epoch=epoch)
-                yield key, (torch.from_numpy(np.flatnonzero(has)), view)
+    def _begin_epoch(self, step: int) -> None:
+        per_epoch = self.total // self.config.epochs
+        if step % per_epoch == 0:
+            self.objective.on_epoch(step // per_epoch, self._memory)
+            self.modules.train()
 
-    def _encode(self, views: Views, rows: Rows, step: int) -> tuple[Encoded, list[_Part]]:
-        emb: dict[str, Tensor] = {}
-        present: dict[str, Tensor] = {}
-        parts: list[_Part] = []
-        for key in self.pairing.shelves:
-            mask = torch.zeros(len(rows), dtype=torch.bool)
-            whole = torch.zeros(len(rows), self.config.dim)
-            if key in views:
-                at, view = views[key]
-                mask[at] = True
-                vectors, mine = self._forward(key, view, step)
-                parts += mine
-                whole = whole.index_copy(0, at, vectors.float())
-            emb[key], present[key] = whole, mask
-        return Encoded(emb, present), parts
-
-    def _forward(self, key: str, view: Batch, step: int) -> tuple[Tensor, list[_Part]]:
-        """Return the vectors of a view, and what gradient caching has to replay afterwards.
-
-        Only the encoder runs in parts: the projection sees the whole batch, whose statistics it
-        needs, so that the result equals the full batch's.
-        """
-        tower, size = self.towers[key], self.config.micro_batch
-        torch.manual_seed(self._dropout_seed(key, step, 0))
-        if size is None or len(view) <= size:
-            return tower(view), []
-        parts = []
-        for number, start in enumerate(range(0, len(view), size)):
-            chunk = view.select(slice(start, start + size))
-            parts.append(_Part(tower, chunk, self._dropout_seed(key, step, number)))
-        return tower.head(torch.cat([part.leaf for part in parts])), parts
-
-    def _dropout_seed(self, key: str, step: int, number: int) -> int:
-        return derive_seed(self.pairing.seed, "dropout", key, step, number) % 2**63
-
-    def _held_vectors(self, key: str) -> tuple[Rows, Tensor]:
-        shelf, tower = self.pairing.shelves[key], self.towers[key].eval()
-        rows = self.held[shelf.has(self.held)]
-        size = self.config.micro_batch or 64
-        chunks = [tower(shelf.batch(rows[i : i + size])) for i in range(0, len(rows), size)]
-        return rows, torch.cat(chunks) if chunks else torch.zeros(0, self.config.dim)
-
-    def _edge_mrr(self, vectors: Mapping[str, tuple[Rows, Tensor]], a: str, b: str) -> float | None:
-        rows = np.intersect1d(vectors[a][0], vectors[b][0])
-        if len(rows) < 2:
-            return None
-        left = vectors[a][1][torch.from_numpy(np.searchsorted(vectors[a][0], rows))]
-        right = vectors[b][1][torch.from_numpy(np.searchsorted(vectors[b][0], rows))]
-        scores = nn.functional.normalize(left.float()) @ nn.functional.normalize(right.float()).T
-        content = self.pairing.table.content
-        at = torch.from_numpy(rows)
-        same = (content[a][at][:, None] == content[a][at]) | (
-            content[b][at][:, None] == content[b][at]
+    def _step(
+        self, encoding: Encoding, second: Encoding | None, views: Views, batch: Rows, number: int
+    ) -> Step:
+        """Return everything beside vectors that the objective is given."""
+        processes = self.crew.processes
+        ema, ema_second = self._averaged(views, batch, number)
+        return Step(
+            number=number,
+            epoch=number * self.config.epochs // self.total,
+            progress=number / self.total,
+            seed=derive_seed(self.pairing.seed, "objective") % 2**63,
+            rank=processes.rank,
+            world=processes.world,
+            ema=ema,
+            second=None if second is None else second.encoded,
+            ema_second=ema_second,
+            hidden=hidden_of(self.crew, views, batch, encoding.encoded),
+            contrary=contrary_of(self.crew, views, batch, encoding.gathered),
         )
-        return 0.5 * (_mrr(scores, same) + _mrr(scores.T, same.T))
 
+    def _averaged(
+        self, views: Views, batch: Rows, number: int
+    ) -> tuple[Encoded | None, Encoded | None]:
+        """Return both views by the averaged towers, without gradient."""
+        if self.averages is None:
+            return None, None
+        with self.averages.applied(), torch.no_grad():
+            first = encode(self.crew, views.first, batch, step=number).encoded
+            if not views.second:
+                return first, None
+            return first, encode(self.crew, views.second, batch, step=number).encoded
 
-class _Part:
-    """The features of one part of a batch: encoded without a graph, replayed with one."""
+    def _averages(self) -> Averages:
+        kept = {k: m for k, m in self.modules.items() if k != "objective"}
+        return Averages(nn.ModuleDict(kept), self.demand.ema_decay)
 
-    def __init__(self, tower: Tower, view: Batch, seed: int) -> None:
-        self.tower, self.view, self.seed = tower, view, seed
-        self.bf16 = torch.is_autocast_enabled("cpu")
+    def _items(self, rows: Rows) -> Items:
+        """Return the coded facts of rows; a fused vector equals no other's content."""
+        items = self.pairing.table.items(rows)
+        fused = {name: torch.full_like(items.ids, -1) for name in self.pairing.fused}
+        if not fused:
+            return items
+        return Items(items.ids, items.group, {**items.content, **fused}, items.label, items.ranks)
+
+    def _shared(self, out: LossOut) -> dict[str, Tensor]:
+        """Return this process's weighted part of every term; all parts add up to the loss."""
+        scale = sum(out.weights[k] for k in out.terms)
+        if not self.objective.row_split:
+            scale *= self.crew.processes.world
+        return {k: out.weights[k] / scale * v for k, v in out.terms.items()}
+
+    def _logs(self, out: LossOut, terms: Mapping[str, Tensor]) -> dict[str, float]:
+        values = {k: float(v.detach()) for k, v in terms.items()}
+        whole = self.crew.processes.sum_logs({"loss": sum(values.values()), **values})
+        weights = {k: out.weights[k] / sum(out.weights[t] for t in out.terms) for k in out.terms}
+        named = {f"loss/{k}": whole[k] / weights[k] for k in out.terms if weights[k]}
+        return {"loss": whole["loss"], **named, **out.logs}
+
+    def _harmonize(
+        self, terms: Sequence[Tensor], parts: Sequence[CachedPart], gathered: Sequence[Tensor]
+    ) -> dict[str, float]:
+        """Set the gradients that remain when no term works against another."""
+        weights = list(self.parameters().values())
+        leaves = [leaf for part in parts for leaf in part.leaves]
+        again = [value for part in parts for value in part.again()]
+        found: list[list[Tensor | None]] = []
+        for term in terms:
+            direct = torch.autograd.grad(
+                self.crew.processes.tie(term, gathered), [*weights, *leaves],
+                retain_graph=True, allow_unused=True,
+            )  # fmt: skip
+            cached = _through(again, direct[len(weights) :], weights)
+            found.append([_sum(a, b) for a, b in zip(direct[: len(weights)], cached, strict=True)])
+        for term_gradients in found:
+            self._sum_over_processes(weights, term_gradients)
+        for weight, gradient in zip(weights, harmonized(found), strict=True):
+            weight.grad = gradient
+        return {"conflicts": conflict_share(found)}
+
+    def _sum_over_processes(
+        self, weights: Sequence[nn.Parameter], gradients: list[Tensor | None]
+    ) -> None:
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight.grad = gradient
+        self.crew.processes.sum_gradients(weights)
+        gradients[:] = [weight.grad for weight in weights]
+
+    def _memory(self) -> Memory:
+        """Embed all training rows as they are now."""
         with torch.no_grad():
-            torch.manual_seed(seed)
-            self.leaf = tower.features(view).pooled.float()
-        self.leaf.requires_grad_(True)
+            encoded = self._embedded(self.rows)
+        ids = torch.from_numpy(self.rows)
+        return {
+            key: (ids[encoded.present[key].cpu()], vectors[encoded.present[key]])
+            for key, vectors in encoded.emb.items()
+        }
 
-    def replay(self) -> None:
-        """Encode again with the same dropout and push the cached gradient through."""
-        if self.leaf.grad is None:
-            return
-        torch.manual_seed(self.seed)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
-            again = self.tower.features(self.view).pooled.float()
-        again.backward(self.leaf.grad)  # type: ignore[no-untyped-call]
+    def _embedded(self, rows: Rows) -> Encoded:
+        """Encode rows without training views, in evaluation mode, every process all of them."""
+        self.modules.eval()
+        crew = replace(self.crew, processes=Processes.alone())
+        starts = range(0, len(rows), EMBEDDED_AT_ONCE)
+        pieces = [rows[i : i + EMBEDDED_AT_ONCE] for i in starts]
+        encoded = [encode(crew, plain_views(self.pairing, p), p, step=0).encoded for p in pieces]
+        return joined(encoded)
+
+    def _share(self, count: int) -> slice:
+        return self.crew.processes.share(count)
 
 
-def _mrr(scores: Tensor, relevant: Tensor) -> float:
-    """Mean reciprocal rank of the best relevant column; ties count against it."""
-    best = scores.masked_fill(~relevant, float("-inf")).amax(dim=1, keepdim=True)
-    ahead = ((scores >= best) & ~relevant).sum(dim=1)
-    return float((1.0 / (1 + ahead).float()).mean())
+def _gathered(*encodings: Encoding | None) -> list[Tensor]:
+    found = [e.gathered.values() for e in encodings if e is not None]
+    return [value for parts in chain(*found) for value in parts]
+
+
+def _through(
+    values: Sequence[Tensor], gradients: Sequence[Tensor | None], weights: Sequence[nn.Parameter]
+) -> Sequence[Tensor | None]:
+    """Return the gradient of the weights behind values whose own gradient is known."""
+    known = [(v, g) for v, g in zip(values, gradients, strict=True) if g is not None]
+    if not known:
+        return [None] * len(weights)
+    outputs, given = zip(*known, strict=True)
+    return torch.autograd.grad(outputs, list(weights), given, retain_graph=True, allow_unused=True)
+
+
+def _sum(a: Tensor | None, b: Tensor | None) -> Tensor | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b
+
+
+def _detached(encoded: Encoded) -> Encoded:
+    return Encoded(*(
+        {k: v.detach() for k, v in part.items()}
+        for part in (encoded.emb, encoded.present, encoded.tokens, encoded.token_mask)
+    ))  # fmt: skip

@@ -161,7 +161,7 @@ class Run:
     @cached_property
     def towers(self) -> Mapping[str, Tower]:
         """The trained towers, verified against their digests."""
-        from pipelines.stages import load_towers
+        from pipelines.training import load_towers
 
         verify_stage(self.folder.stage("checkpoints"))
         return load_towers(self.plan, self.folder.stage("checkpoints"))
@@ -204,6 +204,7 @@ class Run:
             anchor: modality that reads the prompts.
             query: the input, by modality: `ecg="new.hea"`.
         """
+        self._refuse_other_score("zero_shot")
         modality, cell = self._one_query(query)
         vector = self.embed(modality, [cell])[0]
         rows = []
@@ -230,6 +231,7 @@ class Run:
             split: only items of this split.
             query: the input, by modality: `ecg="new.hea"`.
         """
+        self._refuse_other_score("search")
         modality, cell = self._one_query(query)
         self._part(gallery)
         vector = self.embed(modality, [cell])[0]
@@ -278,13 +280,21 @@ class Run:
         self._part(modality)
         return modality, cell
 
+    def _refuse_other_score(self, call: str) -> None:
+        """Refuse to compare by cosine what was trained with another score."""
+        if self.space.score != "cosine":
+            raise Refusal("E-CFG-022", file=str(self.path), field="score", found=self.space.score,
+                          expected="cosine",
+                          fix=f"{call} compares single vectors; use the tasks retrieval and "
+                          "zero_shot of a pipeline, which rank with the trained score.")  # fmt: skip
+
     def _scale(self) -> float:
         """Return one over the trained temperature."""
         from safetensors.numpy import load_file
 
         path = self.folder.stage("checkpoints") / "objective.safetensors"
         state = load_file(str(path))
-        return float(np.exp(state["log_scale"])) if "log_scale" in state else 1.0
+        return float(np.exp(state["log_scale"]).mean()) if "log_scale" in state else 1.0
 
     def _pictures(self, modality: str, ids: Sequence[str]) -> dict[str, bytes]:
         from pipelines import rows

@@ -62,18 +62,22 @@ def run_command(
 
         typer.echo(describe_plan(plan, limit))
         return
-    from pipelines.progress import Bar, Lines
+    from pipelines.progress import Bar, Lines, Quiet
     from pipelines.run import run_plan
+    from pipelines.signals import ended_by_term
 
-    progress = Bar() if sys.stderr.isatty() else Lines()
+    speaks = Bar if sys.stderr.isatty() else Lines
+    progress = speaks() if _rank() == 0 else Quiet()
     try:
-        folder = run_plan(plan, out, limit=limit, progress=progress)
+        with ended_by_term():
+            folder = run_plan(plan, out, limit=limit, progress=progress)
     finally:
         if isinstance(progress, Bar):
             progress.close()
-    from pipelines.summary import summary
+    if _rank() == 0:
+        from pipelines.summary import summary
 
-    typer.echo(summary(folder))
+        typer.echo(summary(folder))
 
 
 @app.command()
@@ -194,8 +198,13 @@ def _version(
         raise typer.Exit()
 
 
+def _rank() -> int:
+    """Return the number that torchrun gave this process; 0 without it."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def _exit(message: str, code: int) -> None:
-    sys.stderr.write(message + "\n")
+    sys.stderr.write((f"rank {_rank()}: " if _rank() else "") + message + "\n")
     sys.exit(code)
 
 

@@ -10,9 +10,11 @@ from typing import Any
 
 from eval.space import Rows, Space
 from eval.task import Context, Metric, Result, Task
-from pipelines.plan import Plan
+from pipelines.plan import Plan, TaskPlan
 from workbench import registry
+from workbench.config import Pipeline, subset_name
 from workbench.errors import Failure
+from workbench.modality import Options
 from workbench.record import write_json
 
 
@@ -59,9 +61,36 @@ def evaluate(plan: Plan, spaces: Sequence[Space], folder: Path, stamp: Stamp) ->
             else:
                 extras[name] = dict(result.extras)
             _write_predictions(result, folder / f"{name}.parquet")
+        rows += [_stamped(row, stamp) for row in _subset_rows(plan, planned, spaces)]
     _refuse_duplicates(rows)
     write_json(folder / "metrics.json", [row.as_dict() for row in rows])
     (folder / "extras.json").write_text(json.dumps(extras, sort_keys=True, default=str))
+
+
+def _subset_rows(plan: Plan, planned: TaskPlan, spaces: Sequence[Space]) -> list[Metric]:
+    """Return the numbers of the trained model when a fused vector is made of fewer modalities.
+
+    A task that names a fused vector is asked again for each of its subsets; its rows name the
+    subset as query or gallery. Predictions and examples are those of the whole only.
+    """
+    found: list[Metric] = []
+    task: Task[Any] = registry.load("tasks", planned.task)()
+    for space in spaces:
+        if space.model == "trained":
+            for options in subset_options(plan.pipeline, planned.options):
+                found += task.run(space, options, context(plan)).rows
+    return found
+
+
+def subset_options(pipeline: Pipeline, options: Options) -> list[Options]:
+    """Return a task's options once for every subset of the fused vector that it names."""
+    fuse = pipeline.align.fuse
+    return [
+        options.model_copy(update={field: subset_name(name, part)})
+        for field in ("query", "gallery")
+        if (name := getattr(options, field, None)) in fuse
+        for part in fuse[str(name)].parts()
+    ]
 
 
 def _stamped(row: Metric, stamp: Stamp) -> Metric:

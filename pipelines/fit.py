@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import math
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from pipelines.checkpoint import Progress, load_progress, save_progress
+from pipelines.processes import Processes
+from pipelines.signals import collected
 from workbench.config import FitConfig
 from workbench.errors import Failure, Stopped
 
 
 class Lesson(Protocol):
-    """What is trained: the parameters, the batches, and how a batch becomes gradients."""
+    """What is trained: the parameters, the batches, and how a batch becomes gradients.
+
+    Where several processes train, each runs the same lesson on the same batches; what `learn`
+    leaves and returns is that of the whole batch on all of them.
+    """
 
     def parameters(self) -> Mapping[str, nn.Parameter]:
         """Trainable parameters by name."""
@@ -58,23 +61,36 @@ class FitFolder:
     rewind: Callable[[int], None]
 
 
-def fit(lesson: Lesson, config: FitConfig, folder: FitFolder, patience: int | None = None) -> None:
+def fit(
+    lesson: Lesson, config: FitConfig, folder: FitFolder, patience: int | None = None,
+    processes: Processes | None = None,
+) -> None:  # fmt: skip
     """Train until the epochs are over or validation stops improving; resumes by itself.
 
     Ends with the parameters of the best validation when there is one, else the last.
 
+    Args:
+        lesson: what is trained.
+        config: epochs and rates.
+        folder: where checkpoints and log lines go; only the first process writes there.
+        patience: epochs without a better validation before it stops.
+        processes: who trains together; by default this process alone.
+
     Raises:
-        Failure: a loss or gradient is not finite (nothing is saved).
+        Failure: a loss, gradient or validation is not finite (nothing is saved).
         Stopped: SIGTERM or SIGINT arrived; a checkpoint was written.
     """
-    loop = _Loop(lesson, config, folder, patience)
+    loop = _Loop(lesson, config, folder, processes=processes or Processes.alone())
+    loop.patience = patience
     loop.restore()
-    with _signals() as caught, ThreadPoolExecutor(max_workers=1) as helper:
+    with collected() as caught, ThreadPoolExecutor(max_workers=1) as helper:
         while not loop.finished():
             loop.step(helper)
-            if caught:
+            stop = loop.processes.largest(caught[0] if caught else 0)
+            if stop:
                 loop.save()
-                raise Stopped(caught[0], f"checkpoint at step {loop.progress.step}")
+                loop.processes.barrier("the checkpoint before stopping")
+                raise Stopped(stop, f"checkpoint at step {loop.progress.step}")
     loop.take_best()
 
 
@@ -91,10 +107,10 @@ class _Loop:
     """The state of one fit."""
 
     def __init__(
-        self, lesson: Lesson, config: FitConfig, folder: FitFolder, patience: int | None
+        self, lesson: Lesson, config: FitConfig, folder: FitFolder, *, processes: Processes
     ) -> None:
-        self.lesson, self.config, self.folder = lesson, config, folder
-        self.patience = patience
+        self.lesson, self.config, self.folder, self.processes = lesson, config, folder, processes
+        self.patience: int | None = None
         self.weights = dict(lesson.parameters())
         self.optimizer = torch.optim.AdamW(_groups(self.weights, config), lr=config.learning_rate)
         self.per_epoch = len(lesson.batches(0))
@@ -112,6 +128,7 @@ class _Loop:
     def step(self, helper: Executor) -> None:
         done = self.progress.step
         epoch, position = divmod(done, self.per_epoch)
+        self.processes.at(f"{self.folder.path.name} step {done}")
         batch, views = self._prepared(done, helper)
         rate = self._rate(done)
         self.optimizer.zero_grad(set_to_none=True)
@@ -165,8 +182,11 @@ class _Loop:
 
     def _end_epoch(self, epoch: int) -> None:
         value = self.lesson.validate()
+        value = self.processes.from_first("validation", lambda: value)
         if value is None:
             return
+        if not math.isfinite(value):
+            raise Failure(f"validation after epoch {epoch} is {value}; nothing was saved as best")
         facts = self.progress.facts
         self.folder.log({"step": self.progress.step, "epoch": epoch, "validation": value})
         if facts["best"] is None or value > facts["best"]:
@@ -178,6 +198,8 @@ class _Loop:
         facts["stopped"] = self.patience is not None and facts["stale"] >= self.patience
 
     def save(self) -> None:
+        if not self.processes.first:
+            return
         tensors = {k: v for k, v in self.progress.tensors.items() if k.startswith("best/")}
         tensors |= {f"weight/{k}": v.detach() for k, v in self._state().items()}
         for name, weight in self.weights.items():
@@ -189,6 +211,7 @@ class _Loop:
     def restore(self) -> None:
         found = load_progress(self.folder.path, self.folder.key)
         self.folder.rewind(0 if found is None else found.step)
+        self._agree(0 if found is None else found.step)
         if found is None:
             return
         self.progress = found
@@ -202,6 +225,13 @@ class _Loop:
             if state:
                 self.optimizer.state[weight] = state
         self.progress.tensors = {k: v for k, v in found.tensors.items() if k.startswith("best/")}
+
+    def _agree(self, step: int) -> None:
+        """Refuse to go on from different checkpoints, as a slow shared disk may show them."""
+        largest, smallest = self.processes.largest(step), -self.processes.largest(-step)
+        if largest != smallest:
+            raise Failure(f"{self.folder.path.name}: the processes found checkpoints of steps "
+                          f"{smallest} and {largest}; run the same command again")  # fmt: skip
 
     def take_best(self) -> None:
         if any(k.startswith("best/") for k in self.progress.tensors):
@@ -234,27 +264,3 @@ def _groups(weights: Mapping[str, nn.Parameter], config: FitConfig) -> list[dict
         {"params": kept, "weight_decay": 0.0},
     ]
     return [g for g in groups if g["params"]]
-
-
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT; a second one of a kind ends the process at once."""
-    caught: list[int] = []
-    previous: dict[int, Any] = {}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        del frame
-        caught.append(number)
-        signal.signal(number, previous[number])
-
-    try:
-        for number in (int(signal.SIGTERM), int(signal.SIGINT)):
-            previous[number] = signal.getsignal(number)
-            signal.signal(number, note)
-    except ValueError:  # not the main thread, as in some notebooks: signals stay as they are
-        previous.clear()
-    try:
-        yield caught
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -40,10 +40,18 @@ def adapted(encoder: Encoder, adapt: Adapt) -> nn.Module:
 
 
 def with_lora(encoder: Encoder, config: LoraConfig) -> PeftModel:
-    """Wrap an encoder's target modules with low-rank adapters; everything else is frozen."""
+    """Wrap an encoder's target modules with low-rank adapters; everything else is frozen.
+
+    With `last: k`, peft gets the full names of those targets that lie in the last k blocks.
+
+    Raises:
+        Refusal: no module matches the targets, or there are fewer blocks than `last`.
+    """
     import peft
 
     targets = list(config.targets or encoder.lora_targets)
+    if config.last is not None:
+        targets = _inside_last(encoder, targets, config.last)
     settings = peft.LoraConfig(
         r=config.rank, lora_alpha=config.alpha, lora_dropout=config.dropout, target_modules=targets
     )
@@ -79,6 +87,22 @@ def counts(module: nn.Module) -> tuple[int, int]:
     """Return the numbers of trained and of all parameters."""
     sizes: list[tuple[int, Any]] = [(p.numel(), p.requires_grad) for p in module.parameters()]
     return sum(n for n, trained in sizes if trained), sum(n for n, _ in sizes)
+
+
+def _inside_last(encoder: Encoder, targets: Sequence[str], last: int) -> list[str]:
+    """Return the full names of the targets that lie in the last blocks, as peft matches targets."""
+    blocks = encoder.blocks()
+    if last > len(blocks):
+        raise Refusal("E-CFG-011", file="pipeline", field="adapt.lora.last", found=last,
+                      expected=f"at most {len(blocks)} blocks")  # fmt: skip
+    inside = {id(module) for block in blocks[-last:] for module in block.modules()}
+    named = {name: module for name, module in encoder.named_modules() if id(module) in inside}
+    found = [n for n in named if any(n == t or n.endswith(f".{t}") for t in targets)]
+    if not found:
+        kinds = sorted({n.rpartition(".")[2] for n, m in named.items() if _wrappable(m)})
+        raise Refusal("E-CFG-013", file="pipeline", field="adapt.lora.targets", found=list(targets),
+                      expected=f"modules of the last {last} blocks, among {kinds}")  # fmt: skip
+    return found
 
 
 def _wrappable(module: nn.Module) -> bool:

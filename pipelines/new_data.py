@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from eval.scores.scorer import load_scorer
 from pipelines import rows
 from pipelines.plan import Part
 from workbench import registry
@@ -49,7 +50,9 @@ def embed_manifest(run: Path, manifest: Path, out: Path) -> str:
             quarantine += decode.load_quarantine(work / key)
             shelves[key] = shelf(part, decode.load_decoded(work / key), len(table))
         towers = {key: finished.towers[key] for key in wanted}
-        space = embed_model(Model("trained", towers, plan_score(plan)), shelves, table)
+        scorer = load_scorer(finished.folder.stage("checkpoints"))
+        model = Model("trained", towers, plan_score(plan), scorer=scorer)
+        space = embed_model(model, shelves, table)
         save_space(space, out, {"run": plan.digest(), "dim": plan.pipeline.align.dim})
         write_json(out / "quarantine.json", quarantine)
     finally:

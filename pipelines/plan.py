@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import workbench
-from pipelines.objectives.entry import Edge, ObjectiveEntry
+from eval.sides import JOINT
+from pipelines.objectives.entry import Edge, ObjectiveEntry, ObjectiveOptions
 from workbench import registry
 from workbench.config import ModalityConfig, Pipeline
 from workbench.errors import Refusal, did_you_mean
@@ -67,12 +68,12 @@ class Plan:
     base: Path
     parts: Mapping[str, Part]
     objective: ObjectiveEntry
-    objective_options: Options
+    objective_options: ObjectiveOptions
     tasks: Sequence[TaskPlan]
 
     def edges(self) -> tuple[Edge, ...]:
         """Return the comparisons to align."""
-        return tuple(Edge(a, (b,)) for a, b in self.pipeline.edges())
+        return tuple(Edge(a, (b,), w) for a, b, w in self.pipeline.weighted_edges())
 
     def resolved(self) -> dict[str, Any]:
         """Return the whole configuration, defaults filled in, as it is digested and stored."""
@@ -203,15 +204,28 @@ def _task_name(task: str, options: Options) -> str:
 def _refuse_unknown_modalities(
     options: Options, config: Pipeline, document: Document, position: int
 ) -> None:
-    """Refuse a task whose query, gallery or anchor is no modality of this pipeline."""
+    """Refuse a task whose query, gallery or anchor is no modality and no fused name.
+
+    A search for a fused vector among its own parts is refused too: the answer is in the question.
+    """
+    known = config.names()
+    sides: dict[str, set[str]] = {}
     for field in ("query", "gallery", "anchor"):
-        name = getattr(options, field, None)
-        if isinstance(name, str) and name not in config.modalities:
-            known = list(config.modalities)
-            raise Refusal(
-                "E-CFG-013", file=document.place(("evaluate", position, field)), field=field,
-                found=repr(name), expected=f"one of {known}{did_you_mean(name, known)}",
-            )  # fmt: skip
+        given = getattr(options, field, None)
+        names = given.split(JOINT) if isinstance(given, str) else []
+        for name in names:
+            if name not in known:
+                raise Refusal(
+                    "E-CFG-013", file=document.place(("evaluate", position, field)), field=field,
+                    found=repr(name), expected=f"one of {known}{did_you_mean(name, known)}",
+                )  # fmt: skip
+        sides[field] = {part for name in names for part in config.modalities_of(name)}
+    query, gallery = getattr(options, "query", None), getattr(options, "gallery", None)
+    if query != gallery and (both := sorted(sides["query"] & sides["gallery"])):
+        raise Refusal(
+            "E-CFG-022", file=document.place(("evaluate", position, "gallery")), field="gallery",
+            found=f"{both} in {query} and in {gallery}", expected="each on one side only",
+        )  # fmt: skip
 
 
 def _refuse_unknown(group: Any, name: str, document: Document, at: tuple[str | int, ...]) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipelines.batch import Rows, Shelf, epoch_batches
+from pipelines.processes import Processes
 from workbench.config import PretrainConfig
 from workbench.encoder import Encoder, Features
 from workbench.errors import Failure
@@ -24,14 +25,16 @@ class MaskedModelling:
     """A lesson for `fit`: hide, encode, predict the hidden elements from the tokens.
 
     Continuous targets cost the squared error, categorical ones the cross-entropy, both over the
-    hidden elements only.
+    hidden elements only. Of several processes each encodes its share of a batch, and counts its
+    costs against the hidden elements of the whole batch.
     """
 
     def __init__(
-        self, encoder: Encoder, shelf: Shelf, manifest: Manifest, config: PretrainConfig, seed: int
-    ) -> None:
+        self, encoder: Encoder, shelf: Shelf, manifest: Manifest, config: PretrainConfig,
+        seed: int, *, processes: Processes | None = None,
+    ) -> None:  # fmt: skip
         self.encoder, self.shelf, self.config, self.seed = encoder.train(), shelf, config, seed
-        self.manifest = manifest
+        self.manifest, self.processes = manifest, processes or Processes.alone()
         self.rows = _rows(shelf, manifest, "train")
         self.held = _rows(shelf, manifest, "val")
         self.ids = [manifest.ids[int(r)] for r in self.rows]
@@ -58,13 +61,18 @@ class MaskedModelling:
         return self.shelf.view(batch, self.manifest.ids, seed=self.seed, epoch=epoch)
 
     def learn(self, batch: Rows, views: Batch, step: int) -> Mapping[str, float]:
-        """Back-propagate one batch."""
+        """Back-propagate this process's share of a batch."""
         del batch
-        torch.manual_seed(derive_seed(self.seed, "dropout", step) % 2**63)
+        torch.manual_seed(self._dropout_seed(step))
         masked = self._hide(views, ("train", step))
-        loss = self._loss(masked)
-        loss.backward()  # type: ignore[no-untyped-call]
-        return {"loss": float(loss.detach())}
+        mine = self.processes.share(len(views))
+        value = 0.0
+        if mine.start < mine.stop:
+            loss = self._loss(masked, mine)
+            loss.backward()  # type: ignore[no-untyped-call]
+            value = float(loss.detach())
+        self.processes.sum_gradients(self.parameters().values())
+        return self.processes.sum_logs({"loss": value})
 
     def after_step(self) -> None:
         """Nothing follows a step."""
@@ -78,7 +86,8 @@ class MaskedModelling:
         with torch.no_grad():
             for i in range(0, len(self.held), size):
                 batch = self.shelf.batch(self.held[i : i + size])
-                losses.append(float(self._loss(self._hide(batch, ("val", i)))) * len(batch))
+                loss = self._loss(self._hide(batch, ("val", i)), slice(0, len(batch)))
+                losses.append(float(loss) * len(batch))
         self.encoder.train()
         return -sum(losses) / len(self.held)
 
@@ -88,8 +97,8 @@ class MaskedModelling:
 
     def _hide(self, batch: Batch, key: tuple[object, ...]) -> Masked:
         rng = keyed_rng(self.seed, "mask", self.shelf.part.key, *key)
-        modality = self.shelf.part.modality
-        return modality.mask(batch, rng, self.config.mask_ratio)
+        part = self.shelf.part
+        return part.modality.mask(batch, rng, part.options, ratio=self.config.mask_ratio)
 
     def _build_head(self) -> nn.Linear:
         """Size the prediction head from one batch, before any training."""
@@ -101,18 +110,30 @@ class MaskedModelling:
         elements = self.encoder.patchify(masked.target).shape[2]
         return nn.Linear(tokens.shape[2], elements * (masked.classes or 1))
 
-    def _loss(self, masked: Masked) -> Tensor:
-        tokens = _tokens(self.encoder(masked.batch), self.shelf.part.key)
-        target = self.encoder.patchify(masked.target)
+    def _loss(self, masked: Masked, mine: slice) -> Tensor:
+        """Return what some rows of a batch add to its mean cost per hidden element."""
         hidden = self.encoder.patchify(masked.hidden).bool()
+        count = hidden.sum().clamp_min(1)
+        hidden, target = hidden[mine], self.encoder.patchify(masked.target[mine])
+        features = self.encoder(masked.batch.select(mine))
+        tokens = _tokens(features, self.shelf.part.key)
+        if self.encoder.drop_tokens and features.token_valid is not None:
+            hidden = hidden & features.token_valid[..., None]  # what was left out costs nothing
         guess = self.head(tokens.to(self.head.weight.dtype))
         if masked.classes is None:
             error = (guess.float() - target.float()).square()
-            mean: Tensor = (error * hidden).sum() / hidden.sum().clamp_min(1)
+            mean: Tensor = (error * hidden).sum() / count
             return mean
         logits = guess.unflatten(-1, (target.shape[2], masked.classes))
-        loss: Tensor = functional.cross_entropy(logits[hidden].float(), target[hidden].long())
-        return loss
+        costs = functional.cross_entropy(
+            logits[hidden].float(), target[hidden].long(), reduction="sum"
+        )
+        return costs / count
+
+    def _dropout_seed(self, step: int) -> int:
+        """Return a seed of its own for every step and share."""
+        share = (self.processes.rank,) if self.processes.rank else ()
+        return derive_seed(self.seed, "dropout", step, *share) % 2**63
 
 
 def _tokens(features: Features, key: str) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from eval.report import ReportData, map_of_space, write_report
 from pipelines import rows
 from pipelines.embed import load_space
 from pipelines.plan import Part, Plan
+from workbench.config import is_subset
 from workbench.manifest import Manifest
 from workbench.modality import Sample
 from workbench.record import RunFolder
@@ -27,6 +29,7 @@ def report_data(plan: Plan, folder: RunFolder, manifest: Manifest) -> ReportData
     record = folder.record()
     extras = json.loads((folder.stage("predictions") / "extras.json").read_text())
     quarantine = (folder.path / "quarantine.jsonl").read_text().splitlines()
+    metrics = json.loads((folder.path / "metrics.json").read_text())
     return ReportData(
         name=plan.pipeline.name,
         digest=plan.digest(),
@@ -37,7 +40,7 @@ def report_data(plan: Plan, folder: RunFolder, manifest: Manifest) -> ReportData
         splits=record["splits"],
         flags=record["flags"],
         quarantine=[json.loads(line) for line in quarantine],
-        metrics=json.loads((folder.path / "metrics.json").read_text()),
+        metrics=[row for row in metrics if not _of_subset(row)],
         extras=extras,
         curves=folder.logged(),
         space_map=_map(plan, folder, manifest),
@@ -45,6 +48,7 @@ def report_data(plan: Plan, folder: RunFolder, manifest: Manifest) -> ReportData
         leakage=_leakage(record["leakage"]),
         source=record["data"]["source"],
         card=plan.pipeline.card,
+        subsets=[row for row in metrics if _of_subset(row)],
     )
 
 
@@ -56,8 +60,13 @@ def preview_png(part: Part, sample: Sample) -> bytes:
     return stream.getvalue()
 
 
+def _of_subset(row: Mapping[str, Any]) -> bool:
+    return is_subset(row["query"]) or is_subset(row["gallery"])
+
+
 def _map(plan: Plan, folder: RunFolder, manifest: Manifest) -> Mapping[str, Any]:
     space = load_space(folder.path / "embeddings" / "trained", manifest)
+    space = replace(space, vectors={k: v for k, v in space.vectors.items() if not is_subset(k)})
     columns = {str(getattr(t.options, "label", "")) for t in plan.tasks}
     known = sorted(c for c in columns if c in manifest.columns)
     split = "test" if "test" in manifest.splits else None
@@ -80,7 +89,7 @@ def _previews(plan: Plan, manifest: Manifest, shown: Iterable[tuple[str, str]]) 
     cells = {key: rows.cells(part, manifest) for key, part in plan.parts.items()}
     pictures: dict[str, bytes] = {}
     for key, row_id in sorted(shown):
-        cell = cells[key][at[row_id]]
+        cell = cells[key][at[row_id]] if key in cells else None
         if cell is not None:
             part = plan.parts[key]
             sample = part.modality.read(rows.source(part, cell, manifest), part.options)

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -26,9 +26,10 @@ from pipelines.progress import Progress, Quiet
 from workbench.errors import Failure, Refusal
 from workbench.files import atomic_write
 from workbench.manifest import Manifest
-from workbench.record import RunFolder, write_json
+from workbench.record import FollowedFolder, RunFolder, write_json
 
 if TYPE_CHECKING:
+    from pipelines.processes import Processes
     from pipelines.stages import Trained
 
 REPORTED = ("torch", "monai", "transformers", "peft", "pydicom", "numpy", "scikit-learn")
@@ -39,6 +40,9 @@ def run_plan(
 ) -> RunFolder:  # fmt: skip
     """Run a plan to its report and return its folder; the same call resumes a killed run.
 
+    Under torchrun every process calls this. They train together; the first one alone holds the
+    folder, decodes, saves, embeds, evaluates and reports.
+
     Args:
         plan: the plan.
         out: the run's folder; default runs/<name>-<digest>.
@@ -48,12 +52,21 @@ def run_plan(
     Raises:
         Refusal: the run would be wrong. Failure: work that had begun could not go on.
     """
-    path = out or Path("runs") / f"{plan.pipeline.name}-{_short_digest(plan, limit)}"
-    folder = RunFolder(path)
-    with folder.locked():
-        run = Stages(plan, folder, limit, progress or Quiet())
-        run.all()
+    from pipelines.processes import started
+
+    with started() as processes:
+        path = processes.from_first("the name of the folder", lambda: str(_path(plan, out, limit)))
+        folder = RunFolder(Path(path)) if processes.first else FollowedFolder(Path(path))
+        with folder.locked():
+            run = Stages(plan, folder, limit, progress or Quiet(), processes)
+            run.all()
     return folder
+
+
+def _alone() -> Processes:
+    from pipelines.processes import Processes
+
+    return Processes.alone()
 
 
 @dataclass(frozen=True)
@@ -64,15 +77,24 @@ class Stages:
     folder: RunFolder
     limit: int | None
     progress: Progress
+    processes: Processes = field(default_factory=_alone)
 
     def all(self) -> None:
-        """Run every stage, then delete what only an unfinished run needs."""
-        self.open()
-        self.decode()
+        """Run every stage, then delete what only an unfinished run needs.
+
+        All processes train; in every other stage they wait for the first.
+        """
+        first_does = self.processes.first_does
+        first_does("open", self.open)
+        first_does("decode", self.decode)
         trained = self.train()
-        self.embed(trained)
-        self.evaluate()
-        self.report()
+        first_does("embed", lambda: self.embed(trained))
+        first_does("evaluate", self.evaluate)
+        first_does("report", self.report)
+        first_does("tidy", self.tidy)
+
+    def tidy(self) -> None:
+        """Delete what only an unfinished run needs."""
         shutil.rmtree(self.folder.path / "progress", ignore_errors=True)
 
     def open(self) -> None:
@@ -90,6 +112,7 @@ class Stages:
         text = yaml.safe_dump(self.plan.resolved(), sort_keys=False, allow_unicode=True)
         atomic_write(self.folder.path / "pipeline.yaml", text.encode())
         self.folder.update_record(lambda r: r.update(_environment(self.plan)))
+        self.folder.update_record(lambda r: _note_world(r, self.processes.world))
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -98,8 +121,10 @@ class Stages:
 
     @cached_property
     def data_digest(self) -> str:
-        """The sha256 of the manifest and all files behind it."""
-        return rows.content_digest(self.plan, self.manifest)
+        """The sha256 of the manifest and all files behind it, which one process reads for all."""
+        if self.processes.first:
+            return rows.content_digest(self.plan, self.manifest)
+        return str(self.folder.record()["data"]["digest"])
 
     def key(self, stage: str) -> str:
         """Return the digest of everything a stage depends on.
@@ -229,6 +254,17 @@ class Stages:
             stages[name] = {"seconds": round(before + seconds, 2), "peak_mb": round(peak)}
 
         self.folder.update_record(change)
+
+
+def _path(plan: Plan, out: Path | None, limit: int | None) -> Path:
+    return out or Path("runs") / f"{plan.pipeline.name}-{_short_digest(plan, limit)}"
+
+
+def _note_world(record: dict[str, Any], world: int) -> None:
+    """Record how many processes took part; another number later is added, not put in its place."""
+    worlds = record.setdefault("processes", [])
+    if worlds[-1:] != [world]:
+        worlds.append(world)
 
 
 def _short_digest(plan: Plan, limit: int | None) -> str:

@@ -4,43 +4,59 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from eval.space import Space
-from pipelines.align import Alignment, Pairing
-from pipelines.batch import Shelf, calibration_batches, item_table, shelf
-from pipelines.controls import plan_score, random_frozen, unaligned
-from pipelines.embed import Model, embed_model, embed_texts, load_space, save_space
+from eval.scores.scorer import load_scorer, save_scorer
+from pipelines.batch import Shelf, calibration_batches, shelf
+from pipelines.controls import objective_scorer, plan_score, random_frozen, unaligned
+from pipelines.embed import Model, embed_model, load_space, save_space, with_texts
+from pipelines.encode import Crew
 from pipelines.evaluate import Stamp
 from pipelines.evaluate import evaluate as run_tasks
 from pipelines.fit import FitFolder, fit
-from pipelines.frozen import fit_heads
-from pipelines.lora import base_tensors, tensor_digest
+from pipelines.fusion import build_fusions
 from pipelines.objectives.objective import Objective
+from pipelines.pairing import Pairing
 from pipelines.plan import Plan, digest_of
 from pipelines.pretrain import MaskedModelling
+from pipelines.processes import Processes
 from pipelines.run import Stages
-from pipelines.towers import Tower, build_encoder, build_tower, load_tower, provenance, save_tower
-from workbench.config import Lora
-from workbench.errors import Failure
+from pipelines.towers import Tower, build_encoder, provenance
+from pipelines.training import (
+    Bases,
+    align,
+    build_crew,
+    build_objective,
+    load_crew,
+    make_pairing,
+    save_trained,
+    serialised,
+)  # fmt: skip
+from workbench.encoder import Encoder
 from workbench.files import atomic_write
 from workbench.record import verify_stage
-
-Bases = Mapping[str, Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training leaves: the towers, the encoders before alignment, and how rows are paired."""
+    """What training leaves: the towers, the encoders before alignment, and who encodes them."""
 
-    towers: Mapping[str, Tower]
+    crew: Crew
     bases: Bases
-    pairing: Pairing
+
+    @property
+    def towers(self) -> Mapping[str, Tower]:
+        """The towers by modality."""
+        return self.crew.towers
+
+    @property
+    def pairing(self) -> Pairing:
+        """How rows are paired."""
+        return self.crew.pairing
 
 
 def shelves_of(run: Stages) -> dict[str, Shelf]:
@@ -53,24 +69,20 @@ def train(run: Stages) -> Trained:
     """Pretrain where asked, align, and save; or load what an earlier run saved."""
     run.folder.update_record(lambda r: r["threads"].update(torch=leave_one_core()))
     shelves = shelves_of(run)
-    objective = _objective(run.plan)
-    table = item_table(run.manifest, shelves, objective.label_columns())
-    pairing = Pairing(
-        shelves, table, run.manifest, run.plan.pipeline.edges(), run.plan.pipeline.seed
-    )
+    objective = build_objective(run.plan, shelves)
+    pairing = make_pairing(run.plan, shelves, run.manifest, objective)
     bases = {key: _pretrained(run, shelves[key]) for key in run.plan.pipeline.pretrain}
     if run.folder.is_complete("checkpoints", run.key("checkpoints")):
         run.progress.stage("align", "already complete")
         verify_stage(run.folder.stage("checkpoints"))
-        return Trained(load_towers(run.plan, run.folder.stage("checkpoints")), bases, pairing)
-    run.progress.stage("align", " ".join(f"{a}-{b}" for a, b in pairing.edges))
-    towers = _aligned(run, objective, pairing, bases)
-    with run.folder.writing("checkpoints", run.key("checkpoints")) as part:
-        for key, tower in towers.items():
-            save_tower(run.plan.parts[key], tower, part / key, own_weights=_own(run.plan, key))
-        state = {k: v.detach().contiguous() for k, v in objective.state_dict().items()}
-        atomic_write(part / "objective.safetensors", _serialised(state))
-    return Trained(towers, bases, pairing)
+        return Trained(load_crew(run.plan, pairing, run.folder.stage("checkpoints")), bases)
+    run.progress.stage("align", " ".join(edge.name for edge in pairing.edges))
+    crew = build_crew(run.plan, pairing, bases, run.processes)
+    align(run.plan, crew, objective, {k: fit_folder(run, k) for k in ("heads", "align")})
+    run.processes.first_does("saving checkpoints", lambda: _save_trained(run, crew, objective))
+    towers = {k: provenance(run.plan.parts[k], t).as_dict() for k, t in crew.towers.items()}
+    run.folder.update_record(lambda r: r.update(towers=towers))
+    return Trained(crew, bases)
 
 
 def leave_one_core() -> int:
@@ -83,12 +95,6 @@ def leave_one_core() -> int:
     return torch.get_num_threads()
 
 
-def load_towers(plan: Plan, folder: Path) -> dict[str, Tower]:
-    """Load the towers of a finished run."""
-    dim, seed = plan.pipeline.align.dim, plan.pipeline.seed
-    return {key: load_tower(part, dim, folder / key, seed=seed) for key, part in plan.parts.items()}
-
-
 def embed(run: Stages, trained: Trained) -> None:
     """Write `embeddings/`: the trained model, and one folder per control."""
     for name in _models(run.plan):
@@ -99,12 +105,8 @@ def embed(run: Stages, trained: Trained) -> None:
         run.progress.stage(f"embed {name}")
         model = _model(run, name, trained)
         space = embed_model(model, trained.pairing.shelves, run.manifest)
-        texts = {
-            key: embed_texts(model.towers[key], trained.pairing.shelves[key], wanted)
-            for key, wanted in run.prompts.items()
-        }
+        whole = with_texts(space, model, trained.pairing.shelves, run.prompts)
         with run.folder.writing(stage, run.key(stage)) as part:
-            whole = Space(space.model, space.vectors, space.rows, texts, space.score)
             save_space(whole, part, {"dim": run.plan.pipeline.align.dim})
 
 
@@ -123,18 +125,6 @@ def evaluate(run: Stages) -> None:
     atomic_write(run.folder.path / "metrics.json", text)
 
 
-def _objective(plan: Plan) -> Objective:
-    return plan.objective.build(plan.objective_options, plan.edges())
-
-
-def _own(plan: Plan, key: str) -> bool:
-    """Whether a tower's encoder differs from any published file."""
-    part = plan.parts[key]
-    adapt = part.config.adapt
-    kept = adapt == "frozen" or isinstance(adapt, Lora)
-    return part.weights.scratch or key in plan.pipeline.pretrain or not kept
-
-
 def _pretrained(run: Stages, one: Shelf) -> dict[str, Tensor]:
     """Return the encoder weights after masked modelling, trained now or before."""
     from safetensors.torch import load_file
@@ -147,47 +137,38 @@ def _pretrained(run: Stages, one: Shelf) -> dict[str, Tensor]:
         seed = run.plan.pipeline.seed
         samples = calibration_batches(one, run.manifest, seed=seed)
         encoder = build_encoder(one.part, seed=seed, samples=samples)
-        lesson = MaskedModelling(encoder, one, run.manifest, config, seed)
-        fit(lesson, config, fit_folder(run, f"pretrain {key}"))
-        tensors = {k: v.detach().contiguous() for k, v in encoder.state_dict().items()}
-        with run.folder.writing(stage, run.key(stage)) as part:
-            atomic_write(part / "encoder.safetensors", _serialised(tensors))
+        lesson = MaskedModelling(encoder, one, run.manifest, config, seed, processes=run.processes)
+        folder = fit_folder(run, f"pretrain {key}")
+        fit(lesson, config, folder, processes=run.processes)
+        run.processes.first_does(f"saving {stage}", lambda: _save_encoder(run, stage, encoder))
     else:
         verify_stage(run.folder.stage(stage))
     return dict(load_file(str(run.folder.stage(stage) / "encoder.safetensors")))
 
 
-def _aligned(run: Stages, objective: Objective, pairing: Pairing, bases: Bases) -> dict[str, Tower]:
-    """Train the towers, and check that frozen weights did not move."""
-    config, seed = run.plan.pipeline.align, run.plan.pipeline.seed
-    towers = {
-        key: build_tower(
-            part, config.dim, seed=seed, base=bases.get(key), samples=pairing.samples(key)
-        )
-        for key, part in run.plan.parts.items()
-    }
-    before = {key: tensor_digest(base_tensors(t.encoder)) for key, t in towers.items()}
-    if config.warm_heads:
-        heads = config.model_copy(update={"epochs": config.warm_heads, "patience": None})
-        fit_heads(towers, objective, pairing, heads, fit_folder(run, "heads"))
-    lesson = Alignment(towers, objective, pairing, config)
-    fit(lesson, config, fit_folder(run, "align"), config.patience)
-    for key, tower in towers.items():
-        adapt = run.plan.parts[key].config.adapt
-        kept = adapt == "frozen" or isinstance(adapt, Lora)
-        if kept and tensor_digest(base_tensors(tower.encoder)) != before[key]:
-            raise Failure(f"{key}: the frozen encoder changed while training; nothing was saved")
-    towers_record = {k: provenance(run.plan.parts[k], t).as_dict() for k, t in towers.items()}
-    run.folder.update_record(lambda r: r.update(towers=towers_record))
-    return towers
+def _save_trained(run: Stages, crew: Crew, objective: Objective) -> None:
+    with run.folder.writing("checkpoints", run.key("checkpoints")) as part:
+        save_trained(run.plan, crew, objective, part)
+        scorer = objective_scorer(run.plan, objective)
+        if scorer is not None:
+            save_scorer(scorer, part)
+
+
+def _save_encoder(run: Stages, stage: str, encoder: Encoder) -> None:
+    tensors = {k: v.detach().contiguous() for k, v in encoder.state_dict().items()}
+    with run.folder.writing(stage, run.key(stage)) as part:
+        atomic_write(part / "encoder.safetensors", serialised(tensors))
 
 
 def fit_folder(run: Stages, stage: str) -> FitFolder:
     """Return where a stage's training checkpoints and log lines go."""
     path = run.folder.path / "progress" / stage.replace(" ", "-").replace(":", "-")
 
+    processes = run.processes
+    who = {"rank": processes.rank, "world": processes.world} if processes.world > 1 else {}
+
     def log(row: Mapping[str, Any]) -> None:
-        run.folder.log({"stage": stage, **row})
+        run.folder.log({"stage": stage, **row, **who})
         run.progress.step({"stage": stage, **row})
 
     def rewind(step: int) -> None:
@@ -211,15 +192,16 @@ def _models(plan: Plan) -> list[str]:
 def _model(run: Stages, name: str, trained: Trained) -> Model:
     score = plan_score(run.plan)
     if name == "trained":
-        return Model("trained", trained.towers, score)
+        scorer = load_scorer(run.folder.stage("checkpoints"))
+        return Model("trained", trained.towers, score, trained.crew.fusions, scorer)
     if name == "unaligned":
-        return unaligned(run.plan, trained.bases, trained.pairing)
+        fresh = build_objective(run.plan, trained.pairing.shelves)
+        scorer = objective_scorer(run.plan, fresh)
+        return unaligned(run.plan, trained.bases, trained.pairing, scorer)
     number = int(name.rpartition("-")[2]) - 1
     folder = fit_folder(run, f"control {name}")
-    return random_frozen(run.plan, number, _objective(run.plan), trained.pairing, folder)
-
-
-def _serialised(tensors: Mapping[str, Tensor]) -> bytes:
-    from safetensors.torch import save
-
-    return bytes(save(dict(tensors)))
+    objective = build_objective(run.plan, trained.pairing.shelves)
+    align = run.plan.pipeline.align
+    fusions = build_fusions(align.fuse, align.dim, seed=run.plan.pipeline.seed)
+    crew = replace(trained.crew, fusions=fusions, processes=Processes.alone())
+    return random_frozen(run.plan, number, objective, crew, folder)

@@ -18,7 +18,7 @@ from pipelines.lora import adapted, base_tensors, counts, tensor_digest
 from pipelines.plan import Part
 from workbench.config import Adapt, Lora
 from workbench.encoder import Encoder, Features
-from workbench.errors import Refusal
+from workbench.errors import Failure, Refusal
 from workbench.modality import Batch
 from workbench.record import write_json
 from workbench.seeding import derive_seed
@@ -41,6 +41,22 @@ class Projection(nn.Module):
         self.norm = nn.BatchNorm1d(width, affine=False)
         self.linear = nn.Linear(width, dim, bias=False)
 
+    def along(self, others_BW: Tensor, pooled_BW: Tensor) -> Tensor:
+        """Return (B, E) of rows that are standardised as the rows of a batch are.
+
+        In training that is by the batch's own statistics, which the others do not touch.
+
+        Args:
+            others_BW: features to project.
+            pooled_BW: features of the batch.
+        """
+        if not (self.training and len(pooled_BW) > 1):
+            projected: Tensor = self(others_BW)
+            return projected
+        variance, mean = torch.var_mean(pooled_BW, dim=0, correction=0)
+        scaled: Tensor = self.linear((others_BW - mean) * (variance + self.norm.eps).rsqrt())
+        return scaled
+
     def forward(self, pooled_BW: Tensor) -> Tensor:
         """Return (B, E), not normalised."""
         norm = self.norm
@@ -58,12 +74,35 @@ class Tower(nn.Module):
     Attributes:
         encoder: the encoder, wrapped by peft where it has adapters.
         head: the projection into the shared space.
+        token_head: the projection of tokens, where the objective compares tokens.
     """
 
-    def __init__(self, encoder: nn.Module, width: int, dim: int) -> None:
+    def __init__(
+        self, encoder: nn.Module, width: int, dim: int, token_width: int | None = None
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.head = Projection(width, dim)
+        self.token_head = None if token_width is None else nn.Linear(token_width, dim)
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether tokens are projected into the shared space too."""
+        return self.token_head is not None
+
+    def tokens(self, features: Features) -> tuple[Tensor, Tensor]:
+        """Return (B, T, E) tokens of the shared space and (B, T) bool, True for real ones.
+
+        An encoder without tokens gives one: its pooled features.
+        """
+        if self.token_head is None:
+            raise Failure("this tower projects no tokens: its objective compares pooled vectors")
+        found = features.pooled.unsqueeze(1) if features.tokens is None else features.tokens
+        valid = features.token_valid if features.tokens is not None else None
+        if valid is None:
+            valid = torch.ones(found.shape[:2], dtype=torch.bool, device=found.device)
+        projected: Tensor = self.token_head(found.float()).float()
+        return projected * valid.unsqueeze(-1), valid
 
     def features(self, batch: Batch) -> Features:
         """Return the encoder's features."""
@@ -119,6 +158,7 @@ def build_encoder(part: Part, *, seed: int, samples: Iterable[Batch] | None = No
 def build_tower(
     part: Part, dim: int, *, seed: int, base: Mapping[str, Tensor] | None = None,
     adapt: Adapt | None = None, samples: Iterable[Batch] | None = None,
+    token_width: int | None = None,
 ) -> Tower:  # fmt: skip
     """Build a tower ready to train.
 
@@ -129,12 +169,22 @@ def build_tower(
         base: encoder weights from masked pretraining, replacing the built ones.
         adapt: how to adapt, instead of what the pipeline says (controls freeze).
         samples: training samples to calibrate on; a pretrained `base` was calibrated already.
+        token_width: width of the encoder's tokens, where the objective compares tokens.
     """
     encoder = build_encoder(part, seed=seed, samples=samples if base is None else None)
     if base is not None:
         encoder.load_state_dict(dict(base), strict=True)
     torch.manual_seed(derive_seed(seed, "adapter", part.key) % 2**63)
-    return Tower(adapted(encoder, adapt or part.config.adapt), encoder.width, dim)
+    module = adapted(encoder, adapt or part.config.adapt)
+    return Tower(module, encoder.width, dim, token_width)
+
+
+def token_width(part: Part, batch: Batch) -> int:
+    """Return the width of an encoder's tokens (of its pooled features, where it gives none)."""
+    encoder = build_encoder(part, seed=0).eval()
+    with torch.no_grad():
+        found = encoder(batch)
+    return int(found.pooled.shape[1] if found.tokens is None else found.tokens.shape[2])
 
 
 def provenance(part: Part, tower: Tower) -> Provenance:
@@ -171,6 +221,11 @@ def save_tower(part: Part, tower: Tower, folder: Path, *, own_weights: bool) -> 
         save_file(base, str(folder / "encoder.safetensors"))
     head = {k: v.detach().cpu().contiguous() for k, v in tower.head.state_dict().items()}
     save_file(head, str(folder / "head.safetensors"))
+    if tower.token_head is not None:
+        tokens = {
+            k: v.detach().cpu().contiguous() for k, v in tower.token_head.state_dict().items()
+        }
+        save_file(tokens, str(folder / "tokens.safetensors"))
     contract = {
         "input": part.modality.contract(part.options),
         "base_digest": tensor_digest(base),
@@ -197,8 +252,13 @@ def load_tower(part: Part, dim: int, folder: Path, *, seed: int) -> Tower:
     module: nn.Module = encoder
     if (folder / "adapter").is_dir():
         module = _load_adapter(encoder, folder / "adapter", part.key)
-    tower = Tower(module, encoder.width, dim)
+    saved_tokens = folder / "tokens.safetensors"
+    tokens = load_file(str(saved_tokens)) if saved_tokens.is_file() else None
+    width = None if tokens is None else tokens["weight"].shape[1]
+    tower = Tower(module, encoder.width, dim, width)
     _load(tower.head, load_file(str(folder / "head.safetensors")), f"{part.key}/head.safetensors")
+    if tower.token_head is not None and tokens is not None:
+        _load(tower.token_head, tokens, f"{part.key}/tokens.safetensors")
     return tower.eval()
 
 

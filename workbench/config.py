@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -12,6 +14,9 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+
+MOST_SUBSETS = 4
+"""Most modalities of a fused vector whose subsets are all evaluated: 15 of them."""
 
 
 class SplitShares(Options):
@@ -75,6 +80,7 @@ class LoraConfig(Options):
     alpha: Positive = 16
     dropout: Fraction = 0.0
     targets: tuple[str, ...] | None = Field(None, description="modules to wrap; None = encoder's")
+    last: Positive | None = Field(None, description="wrap only in the last so many blocks")
 
 
 class Lora(Options):
@@ -139,6 +145,32 @@ class Anchor(Options):
     anchor: str
 
 
+class WeightedEdge(Options):
+    """One comparison, counted more or less than the others."""
+
+    query: str
+    candidate: str
+    weight: Rate = 1.0
+
+
+class BatchPlan(Options):
+    """Which rows meet in a batch."""
+
+    plan: Literal["shuffled", "apart", "together", "per_class"] = Field(
+        "shuffled",
+        description="apart: rows of one group never share a batch; together: `per` rows of a group "
+        "do; per_class: `per` rows of each class drawn do",
+    )
+    label: str | None = Field(None, description="column of the classes of per_class")
+    per: Annotated[int, Field(ge=2)] = Field(2, description="rows of a group or class that meet")
+
+    @model_validator(mode="after")
+    def _has_label(self) -> BatchPlan:
+        if self.plan == "per_class" and self.label is None:
+            raise ValueError("per_class needs label: a manifest column")
+        return self
+
+
 class ObjectiveConfig(Options):
     """Which objective, with the options that its registry entry defines."""
 
@@ -154,18 +186,94 @@ def _objective(value: Any) -> Any:
     return value
 
 
+class FuseConfig(Options):
+    """A vector made of several modalities, under a name that stands wherever a modality's may."""
+
+    of: tuple[Name, ...] = Field(min_length=2, description="the modalities it is made of")
+    how: Literal["mean", "gated", "agreement", "stochastic"] = Field(
+        "mean", description="mean of unit vectors; learned gates; agreement; a small transformer"
+    )
+    drop: Annotated[float, Field(ge=0.0, lt=1.0)] | None = Field(
+        None, description="chance to leave a modality out in training; stochastic 0.5, others 0"
+    )
+    gate: Literal["softmax", "sigmoid"] = Field("softmax", description="gated: competing or not")
+    depth: Positive = Field(1, description="stochastic: transformer blocks")
+    heads: Positive = Field(4, description="stochastic: attention heads; a divisor of dim")
+    subsets: bool | None = Field(
+        None, description="evaluate every subset as well; default yes for up to 4 modalities"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> FuseConfig:
+        if len(set(self.of)) < len(self.of):
+            raise ValueError(f"of names a modality twice: {list(self.of)}")
+        foreign = {"gate": "gated", "depth": "stochastic", "heads": "stochastic"}
+        for name, how in foreign.items():
+            if name in self.model_fields_set and self.how != how:
+                raise ValueError(f"{name} is an option of how: {how}, not of {self.how}")
+        if self.subsets and len(self.of) > MOST_SUBSETS:
+            raise ValueError(f"subsets: at most {MOST_SUBSETS} modalities, not {len(self.of)}")
+        return self
+
+    def share_dropped(self) -> float:
+        """Return the chance that training leaves a present modality out."""
+        if self.drop is not None:
+            return self.drop
+        return 0.5 if self.how == "stochastic" else 0.0
+
+    def parts(self) -> tuple[tuple[str, ...], ...]:
+        """Return the subsets to evaluate, small ones first; none where that was not wanted."""
+        wanted = len(self.of) <= MOST_SUBSETS if self.subsets is None else self.subsets
+        sizes = range(1, len(self.of) + 1) if wanted else ()
+        return tuple(part for size in sizes for part in combinations(self.of, size))
+
+
+def subset_name(name: str, part: Sequence[str]) -> str:
+    """Return what the vectors of some modalities of a fused vector are stored under.
+
+    >>> subset_name("patient", ("xray", "ecg"))
+    'patient@xray+ecg'
+    """
+    return f"{name}@{'+'.join(part)}"
+
+
+def is_subset(name: str | None) -> bool:
+    """Whether a name is one that `subset_name` made; no modality's name holds its mark."""
+    return name is not None and "@" in name
+
+
 class AlignConfig(FitConfig):
     """Contrastive alignment into one shared space."""
 
-    edges: Literal["all"] | Anchor | tuple[tuple[str, str], ...] = "all"
+    fuse: dict[Name, FuseConfig] = Field(
+        default_factory=dict, description="vectors made of several modalities, by name"
+    )
+    edges: Literal["all", "cycle"] | Anchor | tuple[tuple[str, str] | WeightedEdge, ...] = "all"
     objective: Annotated[ObjectiveConfig, BeforeValidator(_objective)] = ObjectiveConfig()
     dim: Positive = Field(256, description="width of the shared space")
     batch_size: Positive = 256
+    batches: BatchPlan = BatchPlan()
+    gradients: Literal["sum", "harmonize"] = Field(
+        "sum", description="harmonize: no loss term may work against another"
+    )
     micro_batch: Positive | None = Field(None, description="gradient caching in parts of this size")
+    prefix_cache: Literal["off", "fp32", "fp16", "bf16"] = Field(
+        "fp32",
+        description="keep what frozen first blocks compute, on disk, where no view is drawn anew",
+    )
     warm_heads: Annotated[int, Field(ge=0)] = Field(
         0, description="epochs for which only projections train, on features computed once"
     )
     patience: Positive | None = Field(None, description="epochs without a better validation")
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> AlignConfig:
+        for name, fuse in self.fuse.items():
+            if fuse.how == "stochastic" and self.dim % fuse.heads:
+                raise ValueError(
+                    f"fuse.{name}: dim {self.dim} is no multiple of {fuse.heads} heads"
+                )
+        return self
 
 
 class Controls(Options):
@@ -210,20 +318,52 @@ class Pipeline(Options):
         """Return the registered modality behind a key of this pipeline."""
         return self.modalities[key].type or key
 
-    def edges(self) -> tuple[tuple[str, str], ...]:
-        """Return the modality pairs to align, each once."""
+    def modalities_of(self, name: str) -> tuple[str, ...]:
+        """Return what a name stands for: the parts of a fused vector, or the modality itself."""
+        return self.align.fuse[name].of if name in self.align.fuse else (name,)
+
+    def names(self) -> list[str]:
+        """Return the names that have vectors in the shared space: modalities, then fused ones."""
+        return [*self.modalities, *self.align.fuse]
+
+    def weighted_edges(self) -> tuple[tuple[str, str, float], ...]:
+        """Return the comparisons to align, each once: query, candidate, weight."""
         keys, edges = list(self.modalities), self.align.edges
         if isinstance(edges, Anchor):
-            return tuple((edges.anchor, k) for k in keys if k != edges.anchor)
+            own = (edges.anchor, *self.modalities_of(edges.anchor))
+            return tuple((edges.anchor, k, 1.0) for k in keys if k not in own)
         if edges == "all":
-            return tuple((a, b) for i, a in enumerate(keys) for b in keys[i + 1 :])
-        return tuple((a, b) for a, b in edges)
+            return tuple((a, b, 1.0) for i, a in enumerate(keys) for b in keys[i + 1 :])
+        if edges == "cycle":
+            turned = [*keys[1:], keys[0]] if len(keys) > 2 else keys[1:]
+            return tuple((a, b, 1.0) for a, b in zip(keys, turned, strict=False))
+        return tuple(
+            (e.query, e.candidate, e.weight) if isinstance(e, WeightedEdge) else (*e, 1.0)
+            for e in edges
+        )
+
+    def edges(self) -> tuple[tuple[str, str], ...]:
+        """Return the pairs of names to align, each once."""
+        return tuple((query, candidate) for query, candidate, _ in self.weighted_edges())
 
     @model_validator(mode="after")
     def _names_exist(self) -> Pipeline:
-        named = {e for edge in self.edges() for e in edge} | set(self.pretrain)
-        if unknown := sorted(named - set(self.modalities)):
+        named = {e for edge in self.edges() for e in edge}
+        if unknown := sorted(named - set(self.names())):
+            raise ValueError(f"{unknown} not under modalities or align.fuse: {self.names()}")
+        parts = {m for fuse in self.align.fuse.values() for m in fuse.of} | set(self.pretrain)
+        if unknown := sorted(parts - set(self.modalities)):
             raise ValueError(f"{unknown} not under modalities: {sorted(self.modalities)}")
         if not self.edges():
             raise ValueError("align.edges pairs nothing: give at least two modalities")
+        return self
+
+    @model_validator(mode="after")
+    def _fused_apart(self) -> Pipeline:
+        if taken := sorted(set(self.align.fuse) & set(self.modalities)):
+            raise ValueError(f"align.fuse: {taken} are names of modalities already")
+        for a, b in self.edges():
+            both = sorted(set(self.modalities_of(a)) & set(self.modalities_of(b)))
+            if both and not {a, b}.isdisjoint(self.align.fuse):
+                raise ValueError(f"edge {a}-{b} compares {both} with itself")
         return self

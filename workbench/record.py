@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from typing import Any
 
 from workbench.errors import Refusal
 from workbench.files import atomic_write, file_digest, sync_folder
+from workbench.liveness import Life
 
 
 @dataclass(frozen=True)
@@ -87,19 +88,34 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         lock = self.path / "run.lock"
-        mine = {"pid": os.getpid(), "host": socket.gethostname()}
-        while True:
-            try:
-                handle = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-                break
-            except FileExistsError:
-                _refuse_if_alive(lock)
-        os.write(handle, json.dumps(mine).encode())
-        os.close(handle)
+        with _guarded(self.path):
+            _refuse_if_alive(lock)
+            write_json(lock, Life.mine().as_dict())
         try:
             yield
         finally:
             lock.unlink(missing_ok=True)
+
+
+class FollowedFolder(RunFolder):
+    """A run folder as a process sees it that only reads: another process writes and logs."""
+
+    def update_record(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Leave the record to the process that writes."""
+        del change
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Leave the log to the process that writes."""
+        del row
+
+    def rewind_log(self, keep: Callable[[dict[str, Any]], bool]) -> None:
+        """Leave the log to the process that writes."""
+        del keep
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Leave the lock to the process that writes."""
+        yield
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -135,30 +151,26 @@ def _whole_lines(path: Path) -> list[str]:
     return text[: text.rfind("\n") + 1].splitlines()
 
 
+@contextmanager
+def _guarded(folder: Path) -> Iterator[None]:
+    """Let one process at a time look at a lock and take it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def _refuse_if_alive(lock: Path) -> None:
-    """Remove a dead process's lock; refuse while its owner may be alive."""
-    try:
-        owner = json.loads(lock.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        owner = {"pid": 0, "host": socket.gethostname()}
-    same_host = owner["host"] == socket.gethostname()
-    if same_host and not _alive(int(owner["pid"])):
-        lock.unlink(missing_ok=True)
+    """Pass where there is no lock or its owner is gone; refuse while it may be alive."""
+    if not lock.is_file():
         return
-    raise Refusal("E-CKP-017", file=str(lock.parent), field="run.lock",
-                  found=f"process {owner['pid']} on {owner['host']}", expected="no other writer",
-                  fix="Wait for it, or choose another --out.")  # fmt: skip
-
-
-def _alive(pid: int) -> bool:
-    return pid > 0 and Path(f"/proc/{pid}").exists() if Path("/proc").exists() else _signalable(pid)
-
-
-def _signalable(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        owner = Life.parse(json.loads(lock.read_text()))
+    except json.JSONDecodeError:  # torn by a version that did not write it at once
+        return
+    if not owner.ended():
+        raise Refusal("E-CKP-017", file=str(lock.parent), field="run.lock", found=str(owner),
+                      expected="no other writer",
+                      fix="Wait for it, or choose another --out.")  # fmt: skip

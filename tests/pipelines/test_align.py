@@ -1,38 +1,46 @@
 """Alignment: gradient caching equals the full batch, absence gives nothing, warm heads keep still."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from pipelines.align import Alignment, Pairing
-from pipelines.batch import item_table, shelf
+from pipelines.align import Alignment, demand_of
+from pipelines.batch import shelf
 from pipelines.decode import load_decoded
 from pipelines.fit import FitFolder
 from pipelines.frozen import fit_heads
 from pipelines.lora import base_tensors, tensor_digest
 from pipelines.plan import make_plan
+from pipelines.processes import Processes
 from pipelines.rows import manifest_of
-from pipelines.towers import Projection, build_tower
+from pipelines.towers import Projection
+from pipelines.training import build_crew, build_objective, make_pairing
+from workbench import registry
+
+
+def built(finished, *overrides, seed=1):
+    """Crew, objective, config and demand of the finished small run, untrained."""
+    plan = make_plan(finished.parent / "small.yaml", overrides)
+    manifest = manifest_of(plan, finished / "cohort")
+    shelves = {k: shelf(p, load_decoded(finished / "decoded" / k), len(manifest))
+               for k, p in plan.parts.items()}  # fmt: skip
+    objective = build_objective(plan, shelves)
+    pairing = make_pairing(plan, shelves, manifest, objective)
+    crew = build_crew(plan, pairing, {}, Processes.alone())
+    return crew, objective, plan.pipeline.align, demand_of(plan.objective, plan.objective_options)
 
 
 @pytest.fixture
 def world(finished):
-    """Plan, towers, objective and pairing of the finished small run, untrained."""
-    plan = make_plan(finished.parent / "small.yaml")
-    manifest = manifest_of(plan, finished / "cohort")
-    shelves = {k: shelf(p, load_decoded(finished / "decoded" / k), len(manifest))
-               for k, p in plan.parts.items()}  # fmt: skip
-    objective = plan.objective.build(plan.objective_options, plan.edges())
-    table = item_table(manifest, shelves, objective.label_columns())
-    pairing = Pairing(shelves, table, manifest, plan.pipeline.edges(), 3)
-    towers = {k: build_tower(p, 8, seed=1) for k, p in plan.parts.items()}
-    return plan, towers, objective, pairing
+    return built(finished)
 
 
-def gradients(world, micro_batch):
-    plan, towers, objective, pairing = world
-    config = plan.pipeline.align.model_copy(update={"micro_batch": micro_batch, "batch_size": 16})
-    lesson = Alignment(towers, objective, pairing, config)
+def gradients(world, **changes):
+    crew, objective, config, demand = world
+    config = config.model_copy(update={"batch_size": 16})
+    lesson = Alignment(replace(crew, **changes), objective, config, demand)
     for parameter in lesson.parameters().values():
         parameter.grad = None
     batch = lesson.batches(0)[0]
@@ -41,19 +49,23 @@ def gradients(world, micro_batch):
                           if p.grad is not None}  # fmt: skip
 
 
-@pytest.mark.parametrize("size", [1, 3, 5])
-def test_gradient_caching_equals_the_full_batch(world, size):
-    loss, full = gradients(world, None)
-    cached_loss, cached = gradients(world, size)
-    assert cached_loss == pytest.approx(loss, abs=1e-5)
-    assert set(cached) == set(full)
-    for name in full:
-        torch.testing.assert_close(cached[name], full[name], atol=1e-5, rtol=1e-4)
+@pytest.mark.parametrize("name", sorted(registry.installed("objectives")))
+def test_gradient_caching_equals_the_full_batch(finished, name):
+    own = ["align.objective.parts=[{name: contrastive}, {name: hcl}]"] if name == "sum" else []
+    world = built(finished, f"align.objective.name={name}", *own)
+    loss, full = gradients(world)
+    for size in (1, 3, 5):
+        cached_loss, cached = gradients(world, micro_batch=size)
+        assert cached_loss == pytest.approx(loss, abs=1e-5)
+        assert set(cached) == set(full)
+        length = torch.stack([g.square().sum() for g in full.values()]).sum().sqrt()
+        apart = torch.stack([(cached[k] - g).square().sum() for k, g in full.items()]).sum().sqrt()
+        assert float(apart) <= 1e-5 * float(length)
 
 
 def test_every_trainable_parameter_moves(world):
-    plan, towers, objective, pairing = world
-    lesson = Alignment(towers, objective, pairing, plan.pipeline.align)
+    crew, objective, config, demand = world
+    lesson = Alignment(crew, objective, config, demand)
     for step in range(2):
         for parameter in lesson.parameters().values():
             parameter.grad = None
@@ -68,8 +80,17 @@ def test_every_trainable_parameter_moves(world):
     assert [k for k in still if "embeddings" not in k] == []
 
 
+def test_harmonized_terms_that_agree_have_the_gradient_of_their_sum(finished):
+    one = ["align.edges=[[ecg, report], [report, ecg]]"]
+    loss, summed = gradients(built(finished, *one))
+    again, agreed = gradients(built(finished, *one, "align.gradients=harmonize"), micro_batch=3)
+    assert again == pytest.approx(loss, abs=1e-5)
+    for key, gradient in summed.items():
+        torch.testing.assert_close(agreed[key], gradient, atol=1e-5, rtol=1e-3)
+
+
 def test_only_rows_with_both_sides_of_an_edge_are_used(world):
-    _, _, _, pairing = world
+    pairing = world[0].pairing
     rows = pairing.usable("train")
     assert len(rows) > 0
     assert pairing.shelves["ecg"].has(rows).all()
@@ -78,15 +99,21 @@ def test_only_rows_with_both_sides_of_an_edge_are_used(world):
         np.array([i])).all() for i in without)  # fmt: skip
 
 
-def test_warm_heads_move_projections_and_nothing_else(world, tmp_path):
-    plan, towers, objective, pairing = world
-    before = {k: tensor_digest(base_tensors(t.encoder)) for k, t in towers.items()}
-    heads = {k: t.head.linear.weight.detach().clone() for k, t in towers.items()}
+@pytest.mark.parametrize("name", ["contrastive", "late"])
+def test_warm_heads_move_projections_and_nothing_else(finished, tmp_path, name):
+    crew, objective, config, demand = built(finished, f"align.objective.name={name}")
+    before = {k: tensor_digest(base_tensors(t.encoder)) for k, t in crew.towers.items()}
+    adapters = {n: p.detach().clone() for t in crew.towers.values()
+                for n, p in t.encoder.named_parameters() if p.requires_grad}  # fmt: skip
+    heads = {k: t.head.linear.weight.detach().clone() for k, t in crew.towers.items()}
     folder = FitFolder(tmp_path, {}, lambda row: None, lambda step: None)
-    fit_heads(towers, objective, pairing, plan.pipeline.align, folder)
-    for key, tower in towers.items():
+    fit_heads(crew, objective, config, demand, folder)
+    for key, tower in crew.towers.items():
         assert tensor_digest(base_tensors(tower.encoder)) == before[key]
-        assert not torch.equal(tower.head.linear.weight, heads[key])
+        moved = tower.head if name == "contrastive" else tower.token_head
+        assert name != "contrastive" or not torch.equal(moved.linear.weight, heads[key])
+        left = {n for n, p in tower.encoder.named_parameters() if p.requires_grad}
+        assert left and left <= set(adapters)
 
 
 def test_a_projection_ignores_its_batch_mates_outside_training():

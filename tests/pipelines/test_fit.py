@@ -142,3 +142,9 @@ def test_the_rate_warms_up_and_falls(tmp_path):
     assert rates[:5] == sorted(rates[:5])
     assert rates[4] == pytest.approx(0.1)
     assert rates[5:] == sorted(rates[5:], reverse=True)
+
+
+def test_a_validation_that_is_not_finite_is_never_kept_as_best(tmp_path):
+    with pytest.raises(Failure, match="validation after epoch 0 is nan"):
+        fit(Line(values=[float("nan")] * 4), CONFIG, folder(tmp_path))
+    assert not (tmp_path / "LATEST").exists()

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from workbench.errors import Refusal
-from workbench.record import RunFolder, verify_stage, write_json
+from workbench.record import FollowedFolder, RunFolder, verify_stage, write_json
 
 
 def test_a_stage_exists_only_when_its_block_ended(tmp_path):
@@ -66,3 +66,12 @@ def test_a_torn_last_log_line_is_dropped_and_later_steps_are_rewound(tmp_path):
 def test_nan_is_never_written(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "x.json", {"a": float("nan")})
+
+
+def test_a_process_that_follows_writes_nothing(tmp_path):
+    followed = FollowedFolder(tmp_path)
+    with RunFolder(tmp_path).locked(), followed.locked():
+        followed.log({"step": 0})
+        followed.update_record(lambda record: record.update(a=1))
+        assert (tmp_path / "run.lock").is_file()
+        assert [p.name for p in tmp_path.iterdir()] == ["run.lock"]

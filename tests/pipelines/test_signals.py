@@ -1,0 +1,56 @@
+"""Signals: collected while training, an end with code 143 elsewhere, never lost to a worker."""
+
+import os
+import signal
+from contextlib import contextmanager
+
+import pytest
+
+from pipelines.signals import collected, ended_by_term
+
+
+@contextmanager
+def closing(held):
+    try:
+        yield
+    finally:
+        held.clear()
+
+
+def test_a_signal_passed_on_twice_at_once_counts_as_one():
+    with collected() as caught:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert set(caught) == {signal.SIGTERM}
+
+
+def test_a_second_interrupt_acts_at_once(monkeypatch):
+    monkeypatch.setattr("pipelines.signals.TWICE_SECONDS", -1.0)
+    with pytest.raises(KeyboardInterrupt), collected():
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_term_ends_the_block_with_143_and_lets_go_of_what_it_held(capsys):
+    held = ["lock"]
+    with pytest.raises(SystemExit) as caught, ended_by_term(), closing(held):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert caught.value.code == 143
+    assert held == []
+    assert "stopped by signal 15" in capsys.readouterr().err
+
+
+def test_handlers_are_put_back():
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    with collected(), ended_by_term():
+        assert signal.getsignal(signal.SIGTERM) != before[0]
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def test_a_forked_worker_dies_of_the_signal_as_it_always_did():
+    with ended_by_term():
+        child = os.fork()
+        if child == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os._exit(0)
+        status = os.waitpid(child, 0)[1]
+    assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM
