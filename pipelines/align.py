@@ -84,8 +84,8 @@ class Alignment:
 
     def batches(self, epoch: int) -> Sequence[Rows]:
         """Usable training rows, as the batch plan lets them meet."""
-        plan, manifest = self.config.batches, self.pairing.manifest
-        column = manifest.groups if plan.label is None else manifest.column(plan.label)
+        plan = self.config.batches
+        column = self._kinds()
         found = planned_batches(
             plan, self.ids, [column[int(r)] for r in self.rows], seed=self.pairing.seed,
             epoch=epoch, size=self.config.batch_size,
@@ -145,6 +145,13 @@ class Alignment:
     def describe(self, batch: Rows) -> str:
         """Return the row ids of a batch."""
         return ", ".join(self.pairing.manifest.ids[int(r)] for r in batch)
+
+    def _kinds(self) -> Sequence[str | None]:
+        """Return what the batch plan looks at, by row of the manifest."""
+        plan, manifest = self.config.batches, self.pairing.manifest
+        if plan.plan == "clusters":
+            return self.pairing.clusters or [None] * len(manifest)
+        return manifest.groups if plan.label is None else manifest.column(plan.label)
 
     def _begin_epoch(self, step: int) -> None:
         per_epoch = self.total // self.config.epochs

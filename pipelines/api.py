@@ -191,7 +191,7 @@ class Run:
             samples = [part.modality.read(source, part.options) for source in chunk]
             with torch.inference_mode():
                 parts.append(encode(tower, part.modality.collate(samples, part.options))[0])
-        width = self.plan.pipeline.align.dim
+        width = self.plan.pipeline.align.dim * self.plan.pipeline.align.stages
         return np.concatenate(parts) if parts else np.zeros((0, width), np.float32)
 
     def zero_shot(

@@ -26,7 +26,7 @@ def planned_batches(
     Args:
         plan: which rows meet.
         ids: N row ids.
-        kinds: N groups (apart, together) or classes (per_class); None stands alone.
+        kinds: N groups (apart, together), classes (per_class) or clusters; None stands alone.
         seed: the run's seed.
         epoch: epochs done.
         size: most rows of a batch.
@@ -37,6 +37,8 @@ def planned_batches(
     named = [kinds[i] if kinds[i] is not None else f"\0{ids[i]}" for i in order]
     if plan.plan == "apart":
         return _dealt(order, named, size)
+    if plan.plan == "clusters":
+        return _within(order, kinds, size, derive_seed(seed, "clusters", epoch))
     return _clumped(order, named, plan.per, size=size, key=derive_seed(seed, "clumps", epoch))
 
 
@@ -56,6 +58,25 @@ def _dealt(order: Rows, kinds: Sequence[str | None], size: int) -> list[Rows]:
         rounds[number].append(int(place))
     batches = [r[i : i + size] for r in rounds for i in range(0, len(r), size)]
     return _without_single(batches)
+
+
+def _within(order: Rows, kinds: Sequence[str | None], size: int, key: int) -> list[Rows]:
+    """Fill every batch from one cluster, the batches of all clusters shuffled.
+
+    What is left of a cluster when its full batches are cut joins the rest of the next, in the order
+    of their names, so no row goes untrained because its cluster is small.
+    """
+    members: dict[str, list[int]] = {}
+    for place in order:
+        members.setdefault(kinds[place] or "", []).append(int(place))
+    whole, rest = [], []
+    for _, rows in sorted(members.items()):
+        full = len(rows) // size * size
+        whole += [rows[i : i + size] for i in range(0, full, size)]
+        rest += rows[full:]
+    whole += [rest[i : i + size] for i in range(0, len(rest), size)]
+    batches = _without_single(whole)
+    return [batches[i] for i in np.random.default_rng(key).permutation(len(batches))]
 
 
 def _clumped(

@@ -27,6 +27,7 @@ class Pairing:
         edges: comparisons to align.
         seed: the run's seed.
         fused: vectors made of several modalities.
+        clusters: by row of the manifest, where its negatives come from; see `multistage`.
     """
 
     shelves: Mapping[str, Shelf]
@@ -35,6 +36,7 @@ class Pairing:
     edges: Sequence[Edge]
     seed: int
     fused: Fused = field(default_factory=dict)
+    clusters: Sequence[str | None] | None = None
 
     def usable(self, split: str) -> Rows:
         """Return the rows of a split that hold both sides of at least one edge."""

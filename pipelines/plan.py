@@ -118,6 +118,10 @@ def make_plan(
     options = validate(
         objective.options, config.align.objective.options, document, ("align", "objective")
     )
+    score = getattr(options, "score", "cosine")
+    if config.align.stages > 1 and score != "cosine":
+        raise Refusal("E-CFG-023", file=str(path), field="align.objective.score", found=score,
+                      expected="cosine, as batches: plan clusters joins vectors of several trainings")  # fmt: skip
     tasks = _tasks(config, document)
     return Plan(config, base, parts, objective, options, tasks)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,22 +19,24 @@ from pipelines.evaluate import Stamp
 from pipelines.evaluate import evaluate as run_tasks
 from pipelines.fit import FitFolder, fit
 from pipelines.fusion import build_fusions
+from pipelines.multistage import Start, align_stages
 from pipelines.objectives.objective import Objective
 from pipelines.pairing import Pairing
 from pipelines.plan import Plan, digest_of
 from pipelines.pretrain import MaskedModelling
 from pipelines.processes import Processes
 from pipelines.run import Stages
+from pipelines.stacked import stacked
 from pipelines.towers import Tower, build_encoder, provenance
 from pipelines.training import (
     Bases,
-    align,
-    build_crew,
     build_objective,
     load_crew,
     make_pairing,
+    save_objective,
     save_trained,
     serialised,
+    stage_folders,
 )  # fmt: skip
 from workbench.encoder import Encoder
 from workbench.files import atomic_write
@@ -77,12 +79,15 @@ def train(run: Stages) -> Trained:
         verify_stage(run.folder.stage("checkpoints"))
         return Trained(load_crew(run.plan, pairing, run.folder.stage("checkpoints")), bases)
     run.progress.stage("align", " ".join(edge.name for edge in pairing.edges))
-    crew = build_crew(run.plan, pairing, bases, run.processes)
-    align(run.plan, crew, objective, {k: fit_folder(run, k) for k in ("heads", "align")})
-    run.processes.first_does("saving checkpoints", lambda: _save_trained(run, crew, objective))
-    towers = {k: provenance(run.plan.parts[k], t).as_dict() for k, t in crew.towers.items()}
+    start = Start(pairing, bases, run.processes)
+    trained = list(align_stages(run.plan, start, shelves, lambda name: fit_folder(run, name)))
+    run.processes.first_does("saving checkpoints", lambda: _save_trained(run, trained))
+    last = trained[-1][0]
+    towers = {k: provenance(run.plan.parts[k], t).as_dict() for k, t in last.towers.items()}
     run.folder.update_record(lambda r: r.update(towers=towers))
-    return Trained(crew, bases)
+    if len(trained) == 1:
+        return Trained(last, bases)
+    return Trained(replace(last, towers=stacked([crew.towers for crew, _ in trained])), bases)
 
 
 def leave_one_core() -> int:
@@ -146,9 +151,12 @@ def _pretrained(run: Stages, one: Shelf) -> dict[str, Tensor]:
     return dict(load_file(str(run.folder.stage(stage) / "encoder.safetensors")))
 
 
-def _save_trained(run: Stages, crew: Crew, objective: Objective) -> None:
+def _save_trained(run: Stages, trained: Sequence[tuple[Crew, Objective]]) -> None:
     with run.folder.writing("checkpoints", run.key("checkpoints")) as part:
-        save_trained(run.plan, crew, objective, part)
+        for place, (crew, objective) in zip(stage_folders(run.plan, part), trained, strict=True):
+            save_trained(run.plan, crew, objective, place)
+        objective = trained[-1][1]
+        save_objective(objective, part)
         scorer = objective_scorer(run.plan, objective)
         if scorer is not None:
             save_scorer(scorer, part)

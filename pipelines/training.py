@@ -25,6 +25,7 @@ from pipelines.pairing import Pairing
 from pipelines.plan import Plan
 from pipelines.prefix import PrefixCache, plan_prefix
 from pipelines.processes import Processes
+from pipelines.stacked import stacked
 from pipelines.towers import Tower, build_encoder, build_tower, load_tower, save_tower, token_width
 from workbench.config import Lora
 from workbench.encoder import Features
@@ -134,13 +135,18 @@ def _reader(cache: PrefixCache, shelf: Shelf) -> Reader:
 
 
 def save_trained(plan: Plan, crew: Crew, objective: Objective, folder: Path) -> None:
-    """Write towers, fusions and the objective's own state, safetensors only."""
+    """Write towers and fusions of one stage, and the objective's own state; safetensors only."""
     for key, tower in crew.towers.items():
         own = plan.parts[key].weights.scratch or key in plan.pipeline.pretrain
         own_weights = own or not keeps_base(plan, key)
         save_tower(plan.parts[key], tower, folder / key, own_weights=own_weights)
     for name, fusion in crew.fusions.items():
         atomic_write(folder / name / "fusion.safetensors", serialised(fusion.state_dict()))
+    save_objective(objective, folder)
+
+
+def save_objective(objective: Objective, folder: Path) -> None:
+    """Write the objective's own state, such as its temperature."""
     atomic_write(folder / "objective.safetensors", serialised(objective.state_dict()))
 
 
@@ -157,9 +163,19 @@ def load_crew(plan: Plan, pairing: Pairing, folder: Path) -> Crew:
 
 
 def load_towers(plan: Plan, folder: Path) -> dict[str, Tower]:
-    """Load the towers of a finished run."""
+    """Load the towers of a finished run; those of several stages give joined vectors."""
     dim, seed = plan.pipeline.align.dim, plan.pipeline.seed
-    return {key: load_tower(part, dim, folder / key, seed=seed) for key, part in plan.parts.items()}
+    stages = [
+        {key: load_tower(part, dim, place / key, seed=seed) for key, part in plan.parts.items()}
+        for place in stage_folders(plan, folder)
+    ]
+    return stages[0] if len(stages) == 1 else stacked(stages)
+
+
+def stage_folders(plan: Plan, folder: Path) -> list[Path]:
+    """Return where the towers of each stage are, one folder where there is one training."""
+    count = plan.pipeline.align.stages
+    return [folder] if count == 1 else [folder / f"stage-{n + 1}" for n in range(count)]
 
 
 def keeps_base(plan: Plan, key: str) -> bool:

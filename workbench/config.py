@@ -156,18 +156,24 @@ class WeightedEdge(Options):
 class BatchPlan(Options):
     """Which rows meet in a batch."""
 
-    plan: Literal["shuffled", "apart", "together", "per_class"] = Field(
+    plan: Literal["shuffled", "apart", "together", "per_class", "clusters"] = Field(
         "shuffled",
         description="apart: rows of one group never share a batch; together: `per` rows of a group "
-        "do; per_class: `per` rows of each class drawn do",
+        "do; per_class: `per` rows of each class drawn do; clusters: training in stages, each on "
+        "batches from one cluster of what the stages before have learnt",
     )
     label: str | None = Field(None, description="column of the classes of per_class")
     per: Annotated[int, Field(ge=2)] = Field(2, description="rows of a group or class that meet")
+    stages: Annotated[int, Field(ge=2, le=8)] = Field(3, description="clusters: trainings")
+    clusters: Annotated[int, Field(ge=2)] = Field(10, description="clusters: k of k-means")
 
     @model_validator(mode="after")
-    def _has_label(self) -> BatchPlan:
+    def _belongs(self) -> BatchPlan:
         if self.plan == "per_class" and self.label is None:
             raise ValueError("per_class needs label: a manifest column")
+        for name in ("stages", "clusters"):
+            if name in self.model_fields_set and self.plan != "clusters":
+                raise ValueError(f"{name} is an option of plan: clusters, not of {self.plan}")
         return self
 
 
@@ -273,7 +279,16 @@ class AlignConfig(FitConfig):
                 raise ValueError(
                     f"fuse.{name}: dim {self.dim} is no multiple of {fuse.heads} heads"
                 )
+        if self.fuse and self.batches.plan == "clusters":
+            raise ValueError(
+                "batches: plan clusters joins the vectors of its stages; it has no fuse"
+            )
         return self
+
+    @property
+    def stages(self) -> int:
+        """How many trainings the vectors of an item are joined from."""
+        return self.batches.stages if self.batches.plan == "clusters" else 1
 
 
 class Controls(Options):
