@@ -121,7 +121,7 @@ def make_plan(
     score = getattr(options, "score", "cosine")
     if config.align.stages > 1 and score != "cosine":
         raise Refusal("E-CFG-023", file=str(path), field="align.objective.score", found=score,
-                      expected="cosine, as batches: plan clusters joins vectors of several trainings")  # fmt: skip
+                      expected="cosine: plan clusters joins vectors of several trainings")  # fmt: skip
     tasks = _tasks(config, document)
     return Plan(config, base, parts, objective, options, tasks)
 

@@ -28,6 +28,9 @@ class ContrastiveOptions(ObjectiveOptions):
     )
     soft_from: str | None = Field(None, description="modality whose likeness makes soft targets")
     soft_temperature: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 0.1
+    soft_share: Annotated[float, Field(gt=0.0, lt=1.0)] = Field(
+        0.3, description="most of a row's target that its likes may have; its partner has the rest"
+    )
     temperature: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = 0.07
     temperature_per: Literal["shared", "edge"] = "shared"
     learn_temperature: bool = True

@@ -21,6 +21,9 @@ from pipelines.objectives.objective import Encoded, Items
 Block = Callable[[slice, slice], Tensor]
 """(rows, columns) to an (r, c) float32 block of weights; 0 is not right."""
 
+ROWS_AT_ONCE = 1024
+"""Rows whose likeness to the whole batch is held in memory at a time."""
+
 
 class Own:
     """Only a row's own partner is right."""
@@ -97,31 +100,44 @@ def graded(items: Items, *, shares: Sequence[float]) -> Block:
 
 
 def soft(
-    items: Items, vectors: Tensor, present: Tensor, *, temperature: float, apart: bool = True
-) -> Block:
+    items: Items, vectors: Tensor, present: Tensor, *, temperature: float, share: float = 0.3,
+    apart: bool = True,
+) -> Block:  # fmt: skip
     """Candidates are right as far as they resemble a row's own partner in one modality.
 
-    Weights are exp((cosine - 1) / temperature) of that modality's vectors, held fixed, so that a
-    row's weights are a softmax of them and its own partner always has weight one. Rows that lack
-    the modality have their own partner alone.
+    Weights are exp((cosine - 1) / temperature) of that modality's vectors, held fixed; the partner
+    has weight one. Towers that have learnt nothing find everything alike, and targets spread over
+    everything teach them to keep it so: the others' weights are scaled down where they would hold
+    more than `share` of a row's target. Rows that lack the modality have their own partner alone.
 
     Args:
         items: whose rows are compared.
         vectors: (B, D) of the modality, not necessarily of length one.
         present: (B,) bool, rows that hold it.
         temperature: of the likeness.
+        share: most of a row's target that others may hold, below 1.
         apart: whether other rows of a group are nobody's partner, so that they can be left out.
     """
     with torch.no_grad():
         unit = torch.nn.functional.normalize(vectors.detach().float(), dim=-1)
     own, group = identity(items), items.group
 
-    def block(rows: slice, columns: slice) -> Tensor:
+    def likeness(rows: slice, columns: slice) -> Tensor:
         near = ((unit[rows] @ unit[columns].T).clamp(max=1.0) - 1.0) / temperature
-        known = present[rows, None] & present[None, columns]
+        known = present[rows, None] & present[None, columns] & (own(rows, columns) == 0)
         if apart:
             known = known & (group[rows, None] != group[None, columns])
-        return torch.where(known, near.exp(), own(rows, columns)).maximum(own(rows, columns))
+        return near.exp() * known
+
+    every = slice(0, len(unit))
+    parts = [slice(i, i + ROWS_AT_ONCE) for i in range(0, len(unit), ROWS_AT_ONCE)]
+    total = torch.cat([likeness(part, every).sum(dim=1) for part in parts])
+    scale = (share / (1.0 - share) / total.clamp_min(1e-30)).clamp(max=1.0)
+
+    def block(rows: slice, columns: slice) -> Tensor:
+        return likeness(rows, columns) * torch.minimum(scale[rows, None], scale[None, columns]) + (
+            own(rows, columns)
+        )
 
     return block
 
@@ -138,7 +154,7 @@ def rule(settings: ContrastiveOptions, encoded: Encoded, items: Items, edge: Edg
         vectors, present = encoded.emb[settings.soft_from], encoded.present[settings.soft_from]
         return soft(
             items, vectors, present, temperature=settings.soft_temperature,
-            apart=settings.exclude_same_group,
+            share=settings.soft_share, apart=settings.exclude_same_group,
         )  # fmt: skip
     return identity(items)
 

@@ -11,7 +11,7 @@ from pipelines.objectives.contrastive import ContrastiveOptions
 from pipelines.objectives.contrastive_loss import Contrastive
 from pipelines.objectives.entry import Edge, Shapes
 from pipelines.objectives.objective import Encoded, Items, Step
-from pipelines.objectives.targets import rule
+from pipelines.objectives.targets import rule, soft
 
 EDGE = (Edge("ecg", ("report",)),)
 THREE = (Edge("ecg", ("report",)), Edge("xray", ("report",)))
@@ -252,3 +252,21 @@ def test_the_loss_equals_torchs_cross_entropy():
     expected = 0.5 * (cross_entropy(logits, target) + cross_entropy(logits.T, target))
     found = objective()(encoded(ecg=a, report=b), items(32), Step()).total
     assert found.item() == pytest.approx(expected.item(), abs=1e-6)
+
+
+def test_likes_of_a_row_never_hold_more_than_their_share():
+    """Where everything is alike, targets spread over everything would keep it so."""
+    items = Items(torch.arange(6), torch.arange(6), {})
+    alike, present = torch.ones(6, 3), torch.ones(6, dtype=torch.bool)
+    block = soft(items, alike, present, temperature=0.1, share=0.3)(slice(0, 6), slice(0, 6))
+    target = block / block.sum(dim=1, keepdim=True)
+    torch.testing.assert_close(target.diagonal(), torch.full((6,), 0.7))
+    torch.testing.assert_close(target, target.T)
+
+
+def test_unlike_rows_leave_the_target_to_the_partner():
+    items = Items(torch.arange(3), torch.arange(3), {})
+    present = torch.ones(3, dtype=torch.bool)
+    block = soft(items, torch.eye(3), present, temperature=0.1, share=0.3)
+    expected = torch.eye(3) + torch.e ** -10.0 * (1 - torch.eye(3))
+    torch.testing.assert_close(block(slice(0, 3), slice(0, 3)), expected)
