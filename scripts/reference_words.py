@@ -42,7 +42,8 @@ evaluate:
 ```
 
 `adapt` is one of `full`, `frozen`, `{lora: {...}}` or `{unlock_last: k}`. `align.edges` is `all`,
-`{anchor: NAME}` or a list of pairs.
+`cycle` (each modality with the next), `{anchor: NAME}`, or a list of pairs; a pair may carry a weight:
+`{query: ecg, candidate: report, weight: 2}`. A name under `align.fuse` stands wherever a modality's may.
 """
 
 MEANINGS: dict[str, str] = {
@@ -78,6 +79,17 @@ MEANINGS: dict[str, str] = {
     "ContrastiveOptions.temperature": "starting temperature",
     "ContrastiveOptions.learn_temperature": "train the temperature (scale at most 100)",
     "ContrastiveOptions.smoothing": "label smoothing",
+    "ContrastiveOptions.soft_temperature": "of the likeness that makes soft targets",
+    "temperature_per": "one temperature for all edges, or one per edge",
+    "temperature": "starting temperature",
+    "learn_temperature": "train the temperature",
+    "learn_bias": "train the bias",
+    "SumOptions.parts": "objectives by name, each with its options and a `weight`",
+    "score": "must be the score the model was trained with",
+    "AlignConfig.batches": "which rows meet in a batch",
+    "WeightedEdge.query": "modality or fused name",
+    "WeightedEdge.candidate": "modality or fused name",
+    "weight": "how much it counts beside the others",
     # tasks
     "query": "modality that asks",
     "gallery": "modality that is searched",
@@ -107,7 +119,6 @@ MEANINGS: dict[str, str] = {
     "RetrievalOptions.no_positive": "queries without a positive are left out, or are misses",
     "RetrievalOptions.both_directions": "also search the other way round",
     "RetrievalOptions.at_gallery": "also expect hit@k in smaller galleries of these sizes",
-    "RetrievalOptions.score": "must be the score the model was trained with",
     # the ECG modality and its encoders
     "preset": "a published input contract; keys written beside it win",
     "baseline": "what is subtracted from every lead",

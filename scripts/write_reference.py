@@ -30,6 +30,9 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("modalities.NAME.adapt.lora", config.LoraConfig),
     ("pretrain.NAME", config.PretrainConfig),
     ("align", config.AlignConfig),
+    ("align.edges, one of a list", config.WeightedEdge),
+    ("align.fuse.NAME", config.FuseConfig),
+    ("align.batches", config.BatchPlan),
     ("controls", config.Controls),
 )
 HEAD = "| key | type | default | meaning |\n|---|---|---|---|\n"
@@ -53,9 +56,7 @@ def page() -> str:
     parts += [_section(f"`{name}`" if name[0].islower() else name, model)
               for name, model in SECTIONS]  # fmt: skip
     parts.append("## Objectives\nBeside `name:` under `align.objective`.\n")
-    for name in _ours("objectives"):
-        entry = registry.load("objectives", name)
-        parts.append(_section(f"`{name}`", entry.options, "###", entry.summary + "."))
+    parts += _objectives()
     parts.append("## Tasks\nBeside `task:` in each entry of `evaluate`.\n")
     for name in _ours("tasks"):
         task = registry.load("tasks", name)
@@ -83,6 +84,27 @@ def _ours(group: Any) -> list[str]:
     return [n for n, p in registry.installed(group).items() if p.distribution == OURS]
 
 
+def _objectives() -> Iterator[str]:
+    """Yield a section each; an objective that extends another one names only what it adds."""
+    entries = {name: registry.load("objectives", name) for name in _ours("objectives")}
+    for name, entry in entries.items():
+        wider = {n: e.options for n, e in entries.items() if e.options in entry.options.__mro__[1:]}
+        told, hidden = entry.summary + ".", frozenset[str]()
+        if wider:
+            base = max(wider, key=lambda n: len(wider[n].__mro__))
+            told += f" Beside the options of `{base}`:"
+            hidden = frozenset(_unchanged(entry.options, wider[base]))
+        yield _section(f"`{name}`", entry.options, "###", told, hidden=hidden)
+
+
+def _unchanged(model: type[BaseModel], base: type[BaseModel]) -> Iterator[str]:
+    """Yield the keys that a model has from its base as they are."""
+    of_base = {key: (kind, default) for key, kind, default, _ in rows(base)}
+    for key, kind, default, _ in rows(model):
+        if of_base.get(key) == (kind, default):
+            yield key
+
+
 def _modality(name: str) -> str:
     modality = registry.modality(name)
     spec = modality.spec
@@ -95,8 +117,12 @@ def _modality(name: str) -> str:
     return "\n".join(parts)
 
 
-def _section(title: str, model: type[BaseModel], level: str = "##", told: str = "") -> str:
-    lines = [f"| `{key}` | " + " | ".join(map(_cell, rest)) + " |" for key, *rest in rows(model)]
+def _section(
+    title: str, model: type[BaseModel], level: str = "##", told: str = "",
+    *, hidden: frozenset[str] = frozenset(),
+) -> str:  # fmt: skip
+    found = [row for row in rows(model) if row[0] not in hidden]
+    lines = [f"| `{key}` | " + " | ".join(map(_cell, rest)) + " |" for key, *rest in found]
     table = HEAD + "\n".join(lines) + "\n" if lines else "No options.\n"
     return f"{level} {title}\n" + (f"{told}\n\n" if told else "\n") + table
 
@@ -131,7 +157,8 @@ def _inherited(model: type[BaseModel], name: str) -> str:
     for base in model.__mro__[1:]:
         if issubclass(base, BaseModel) and base is not BaseModel and name in _attributes(base):
             return _attributes(base)[name]
-    return MEANINGS.get(f"{model.__name__}.{name}") or MEANINGS.get(name, "")
+    owned = [f"{base.__name__}.{name}" for base in model.__mro__]
+    return next((MEANINGS[key] for key in [*owned, name] if key in MEANINGS), "")
 
 
 def _default(field: FieldInfo) -> str:
@@ -147,8 +174,8 @@ def _default(field: FieldInfo) -> str:
 
 def _yaml(value: Any) -> str:
     """Write a value as it would stand in the file."""
-    if isinstance(value, bool):
-        return str(value).lower()
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
     if isinstance(value, str):
         return value if re.fullmatch(r"[A-Za-z][\w .-]*", value) else f'"{value}"'
     if isinstance(value, dict):

@@ -69,7 +69,7 @@ def test_every_subset_has_numbers_of_the_trained_model_and_the_whole_has_its_con
     rows = json.loads((ran / "metrics.json").read_text())
     sides = {(r["model"], r["query"]) for r in rows if r["gallery"] == "report"}
     whole = {("trained", "patient"), ("control:unaligned", "patient")}
-    parts = {("trained", f"patient@{part}") for part in ("xray", "ecg", "xray,ecg")}
+    parts = {("trained", f"patient@{part}") for part in ("xray", "ecg", "xray+ecg")}
     assert sides == whole | parts
     assert any(r["query"] == "report" and r["gallery"] == "patient@ecg" for r in rows)
 

@@ -30,8 +30,8 @@ def fused(given, of=("a", "b", "c"), **options):
 def test_the_whole_has_every_row_and_a_subset_those_that_hold_all_of_it(given):
     found = fused(given)
     assert {name: "".join(v.ids) for name, v in found.items()} == {
-        "p": "qrst", "p@a": "qrs", "p@b": "rst", "p@c": "", "p@a,b": "rs", "p@a,c": "",
-        "p@b,c": "", "p@a,b,c": "",
+        "p": "qrst", "p@a": "qrs", "p@b": "rst", "p@c": "", "p@a+b": "rs", "p@a+c": "",
+        "p@b+c": "", "p@a+b+c": "",
     }  # fmt: skip
     assert found["p@c"].values.shape == (0, 4)
 
@@ -44,7 +44,7 @@ def test_vectors_are_the_mean_of_what_a_row_holds(given):
     np.testing.assert_allclose(found["p"].values[0], a[0], atol=1e-6)
     np.testing.assert_allclose(found["p"].values[3], b[2], atol=1e-6)
     np.testing.assert_allclose(found["p@a"].values, a, atol=1e-6)
-    np.testing.assert_allclose(found["p@a,b"].values[0], found["p"].values[1], atol=1e-6)
+    np.testing.assert_allclose(found["p@a+b"].values[0], found["p"].values[1], atol=1e-6)
 
 
 def test_a_modality_without_any_vector_is_absent_whatever_its_width(given):
