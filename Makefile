@@ -9,7 +9,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: demo test check docs recipes quickstart-seeds measures clean
+.PHONY: demo test check docs recipes quickstart-seeds measures bench-step bench-prefix bench-any-batch bench-objectives clean
 
 $(VENV)/.base: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -51,6 +51,18 @@ recipes: $(VENV)/.base  ## the recipes on real sample data, in full (about an ho
 
 quickstart-seeds: $(VENV)/.base  ## the quickstart under three seeds, against what it promises
 	$(BIN)/python scripts/quickstart_seeds.py
+
+bench-step: $(VENV)/.base  ## a LoRA training step beside peft's in fp32
+	$(BIN)/python -m benchmarks.step --write docs/benchmarks/step.md
+
+bench-prefix: $(VENV)/.base  ## epochs with the frozen prefix computed once
+	$(BIN)/python -m benchmarks.prefix --write docs/benchmarks/prefix.md
+
+bench-any-batch: $(VENV)/.base  ## memory of large batches by gradient caching
+	$(BIN)/python -m benchmarks.any_batch --write docs/benchmarks/any-batch.md
+
+bench-objectives: $(VENV)/.base  ## every objective on one cohort (about an hour)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.objectives_study --write docs/benchmarks/objectives.md
 
 measures: $(VENV)/.base  ## print the house measures
 	$(BIN)/python scripts/house_measures.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,3 +68,30 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "prompts.yaml").write_text(PROMPTS)
     (folder / "small.yaml").write_text(SMALL)
     return run_plan(make_plan(folder / "small.yaml"), folder / "run").path
+
+
+@pytest.fixture
+def built(finished: Path) -> Any:
+    """Makes crew, objective, config and demand of the finished small run, untrained."""
+    from pipelines.align import demand_of
+    from pipelines.batch import shelf
+    from pipelines.decode import load_decoded
+    from pipelines.plan import make_plan
+    from pipelines.processes import Processes
+    from pipelines.rows import manifest_of
+    from pipelines.training import build_crew, build_objective, make_pairing
+
+    def build(*overrides: str) -> Any:
+        plan = make_plan(finished.parent / "small.yaml", overrides)
+        manifest = manifest_of(plan, finished / "cohort")
+        shelves = {
+            k: shelf(p, load_decoded(finished / "decoded" / k), len(manifest))
+            for k, p in plan.parts.items()
+        }
+        objective = build_objective(plan, shelves)
+        pairing = make_pairing(plan, shelves, manifest, objective)
+        crew = build_crew(plan, pairing, {}, Processes.alone())
+        demand = demand_of(plan.objective, plan.objective_options)
+        return crew, objective, plan.pipeline.align, demand
+
+    return build

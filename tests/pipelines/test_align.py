@@ -6,35 +6,17 @@ import numpy as np
 import pytest
 import torch
 
-from pipelines.align import Alignment, demand_of
-from pipelines.batch import shelf
-from pipelines.decode import load_decoded
+from pipelines.align import Alignment
 from pipelines.fit import FitFolder
 from pipelines.frozen import fit_heads
 from pipelines.lora import base_tensors, tensor_digest
-from pipelines.plan import make_plan
-from pipelines.processes import Processes
-from pipelines.rows import manifest_of
 from pipelines.towers import Projection
-from pipelines.training import build_crew, build_objective, make_pairing
 from workbench import registry
 
 
-def built(finished, *overrides, seed=1):
-    """Crew, objective, config and demand of the finished small run, untrained."""
-    plan = make_plan(finished.parent / "small.yaml", overrides)
-    manifest = manifest_of(plan, finished / "cohort")
-    shelves = {k: shelf(p, load_decoded(finished / "decoded" / k), len(manifest))
-               for k, p in plan.parts.items()}  # fmt: skip
-    objective = build_objective(plan, shelves)
-    pairing = make_pairing(plan, shelves, manifest, objective)
-    crew = build_crew(plan, pairing, {}, Processes.alone())
-    return crew, objective, plan.pipeline.align, demand_of(plan.objective, plan.objective_options)
-
-
 @pytest.fixture
-def world(finished):
-    return built(finished)
+def world(built):
+    return built()
 
 
 def gradients(world, **changes):
@@ -50,9 +32,9 @@ def gradients(world, **changes):
 
 
 @pytest.mark.parametrize("name", sorted(registry.installed("objectives")))
-def test_gradient_caching_equals_the_full_batch(finished, name):
+def test_gradient_caching_equals_the_full_batch(built, name):
     own = ["align.objective.parts=[{name: contrastive}, {name: hcl}]"] if name == "sum" else []
-    world = built(finished, f"align.objective.name={name}", *own)
+    world = built(f"align.objective.name={name}", *own)
     loss, full = gradients(world)
     for size in (1, 3, 5):
         cached_loss, cached = gradients(world, micro_batch=size)
@@ -80,10 +62,10 @@ def test_every_trainable_parameter_moves(world):
     assert [k for k in still if "embeddings" not in k] == []
 
 
-def test_harmonized_terms_that_agree_have_the_gradient_of_their_sum(finished):
+def test_harmonized_terms_that_agree_have_the_gradient_of_their_sum(built):
     one = ["align.edges=[[ecg, report], [report, ecg]]"]
-    loss, summed = gradients(built(finished, *one))
-    again, agreed = gradients(built(finished, *one, "align.gradients=harmonize"), micro_batch=3)
+    loss, summed = gradients(built(*one))
+    again, agreed = gradients(built(*one, "align.gradients=harmonize"), micro_batch=3)
     assert again == pytest.approx(loss, abs=1e-5)
     for key, gradient in summed.items():
         torch.testing.assert_close(agreed[key], gradient, atol=1e-5, rtol=1e-3)
@@ -100,8 +82,8 @@ def test_only_rows_with_both_sides_of_an_edge_are_used(world):
 
 
 @pytest.mark.parametrize("name", ["contrastive", "late"])
-def test_warm_heads_move_projections_and_nothing_else(finished, tmp_path, name):
-    crew, objective, config, demand = built(finished, f"align.objective.name={name}")
+def test_warm_heads_move_projections_and_nothing_else(built, tmp_path, name):
+    crew, objective, config, demand = built(f"align.objective.name={name}")
     before = {k: tensor_digest(base_tensors(t.encoder)) for k, t in crew.towers.items()}
     adapters = {n: p.detach().clone() for t in crew.towers.values()
                 for n, p in t.encoder.named_parameters() if p.requires_grad}  # fmt: skip
