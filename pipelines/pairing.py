@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from pipelines.batch import ItemTable, Rows, Shelf, calibration_batches
 from pipelines.objectives.entry import Edge
+from pipelines.rows import cells, source
 from workbench.manifest import Manifest
-from workbench.modality import Batch
+from workbench.modality import Batch, Sample
 
 Fused = Mapping[str, tuple[str, ...]]
 """Name of a fused vector to the modalities it is made of."""
@@ -53,6 +55,22 @@ class Pairing:
         """Return which rows hold a modality, or any modality of a fused vector."""
         found = [self.shelves[key].has(rows) for key in self.fused.get(name, (name,))]
         return np.asarray(np.any(found, axis=0))
+
+    def read(self, key: str, row: int) -> Sample | None:
+        """Read a row's sample from its file again, with the text that stored samples do not keep.
+
+        Raises:
+            BadInput: the file is no longer what it was.
+        """
+        part = self.shelves[key].part
+        cell = self._cells[key][row]
+        if cell is None:
+            return None
+        return part.modality.read(source(part, cell, self.manifest), part.options)
+
+    @cached_property
+    def _cells(self) -> Mapping[str, Sequence[str | None]]:
+        return {key: cells(one.part, self.manifest) for key, one in self.shelves.items()}
 
     def samples(self, key: str) -> Iterator[Batch]:
         """Yield the training samples that the encoder of a modality calibrates itself on."""

@@ -151,7 +151,7 @@ def _opposites(pairing: Pairing, key: str, rows: Rows, epoch: int) -> Opposites:
     samples: list[Sample] = []
     for position, row in enumerate(rows):
         if shelf.place[row] >= 0:
-            made = _contradict(shelf, pairing, int(row), epoch)[:CONTRARY]
+            made = _contradict(pairing, key, int(row), epoch)[:CONTRARY]
             at += [position] * len(made)
             number += range(len(made))
             samples += made
@@ -160,7 +160,8 @@ def _opposites(pairing: Pairing, key: str, rows: Rows, epoch: int) -> Opposites:
     return Opposites(torch.tensor(at), torch.tensor(number), batch)
 
 
-def _contradict(shelf: Shelf, pairing: Pairing, row: int, epoch: int) -> list[Sample]:
-    part = shelf.part
-    rng = keyed_rng(pairing.seed, "contrary", part.key, epoch, pairing.manifest.ids[row])
-    return list(part.modality.contradict(shelf.sample(row), rng, part.options))
+def _contradict(pairing: Pairing, key: str, row: int, epoch: int) -> list[Sample]:
+    """Return what contradicts a row's text, which is read from its file: stored samples keep none."""
+    part, sample = pairing.shelves[key].part, pairing.read(key, row)
+    rng = keyed_rng(pairing.seed, "contrary", key, epoch, pairing.manifest.ids[row])
+    return [] if sample is None else list(part.modality.contradict(sample, rng, part.options))

@@ -45,6 +45,12 @@ def test_gradient_caching_equals_the_full_batch(built, name):
         assert float(apart) <= 1e-5 * float(length)
 
 
+def test_contrary_texts_are_found_in_the_files_and_count(built):
+    plain, _ = gradients(built())
+    harder, _ = gradients(built("align.objective.name=contrary"))
+    assert harder > plain
+
+
 def test_every_trainable_parameter_moves(world):
     crew, objective, config, demand = world
     lesson = Alignment(crew, objective, config, demand)
