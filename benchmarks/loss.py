@@ -1,11 +1,12 @@
-"""Measures the contrastive loss with its gradients against open_clip's, in time, memory, exactness.
+"""Measures the contrastive loss with its gradients against open_clip's: time, memory, exactness.
 
-Run: python benchmarks/loss.py --open-clip LOSS.PY [--rows 8192 16384] [--write docs/benchmarks/loss.md]
+Run: python benchmarks/loss.py --peers build/peers [--rows 8192] [--measure seconds memory errors]
+     [--losses NAME ...] [--keep loss.json] [--write docs/benchmarks/loss.md]
 
-LOSS.PY is `src/open_clip/loss.py` of a checkout of open_clip, loaded alone; the environment
-variable OPEN_CLIP_LOSS may name it instead. Both sides are given the same raw vectors, scale them
-to length one and go back to their gradients. Rounds are interleaved in one process; memory is the
-growth of the peak in a fresh process each.
+build/peers is what `pip install --no-deps --target build/peers open_clip_torch` makes; only
+`open_clip/loss.py` is loaded, which needs nothing but torch. Both sides are given the same raw
+vectors, scale them to length one and return their gradients. Rounds are interleaved in one process;
+memory is what the peak grows by in a fresh process each. What several runs kept makes one page.
 """
 
 from __future__ import annotations
@@ -15,28 +16,31 @@ import os
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import argparse
+import ctypes
 import importlib.util
+import json
 import platform
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import logsigmoid, normalize
 
-from eval.scores.engine import engine_name
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from pipelines.objectives.entry import Edge, Shapes
 from pipelines.objectives.objective import Encoded, Items, Step
+from pipelines.objectives.unit_rows import laid_out
 from workbench import registry
 
 WIDTH, SCALE, BIAS = 512, 1 / 0.07, -10.0
-EXACT_ROWS = 2048
-PLAIN, SIGLIP = "open_clip ClipLoss", "open_clip SigLipLoss"
+WARM, BLOCK = 2048, 1024
+PLAIN, SIGLIP, BARE = "open_clip ClipLoss", "open_clip SigLipLoss", "four bare matrix products"
 OURS: dict[str, tuple[str, dict[str, Any]]] = {
     "ours": ("contrastive", {}),
     "ours, 30 % absent": ("contrastive", {}),
@@ -44,126 +48,203 @@ OURS: dict[str, tuple[str, dict[str, Any]]] = {
     "ours, several right answers": ("contrastive", {"targets": "same_text"}),
     "ours, sigmoid": ("sigmoid", {"temperature": 0.07, "bias": BIAS}),
 }
-ALL = (PLAIN, *list(OURS)[:-1], SIGLIP, "ours, sigmoid")
+ALL = (PLAIN, *list(OURS)[:-1], BARE, SIGLIP, "ours, sigmoid")
+EXACT = (PLAIN, "ours", SIGLIP, "ours, sigmoid")
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+Kept = dict[str, dict[str, dict[str, Any]]]
+"""By number of rows and by measure: what was found for each loss."""
 
 
 def main() -> None:
-    """Print the table, and write it where that is asked for."""
+    """Print the page of what this run and those kept before it found."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--open-clip", type=Path, default=os.environ.get("OPEN_CLIP_LOSS"))
-    parser.add_argument("--rows", type=int, nargs="+", default=[8192, 16384])
+    parser.add_argument("--peers", type=Path, required=True, help="folder that holds open_clip")
+    parser.add_argument("--rows", type=int, nargs="+", default=[8192])
+    parser.add_argument("--measure", nargs="+", default=["seconds", "memory", "errors"])
+    parser.add_argument("--losses", nargs="+", default=ALL)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--keep", type=Path, help="JSON to add to")
     parser.add_argument("--write", type=Path)
-    parser.add_argument("--memory", help=argparse.SUPPRESS)
+    parser.add_argument("--peak", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.open_clip is None:
-        parser.error("--open-clip or OPEN_CLIP_LOSS must name open_clip's loss.py")
     torch.set_num_threads(given.threads)
-    if given.memory:
-        print(peak_mib(given.memory, given.rows[0], given.open_clip))
+    if given.peak:
+        print(peak_mib(given.peak, given.rows[0], given.peers))
         return
-    text = page(given)
+    kept = json.loads(given.keep.read_text()) if given.keep and given.keep.exists() else {}
+    for rows in given.rows:
+        measure(rows, given, kept.setdefault(str(rows), {}))
+    if given.keep:
+        given.keep.write_text(json.dumps(kept, indent=1))
+    text = page(kept, given)
     print(text)
     if given.write:
         given.write.write_text(text)
 
 
-def page(given: argparse.Namespace) -> str:
+def measure(rows: int, given: argparse.Namespace, kept: dict[str, dict[str, Any]]) -> None:
+    """Add what is asked for to what is known about one number of rows."""
+    losses = [name for name in ALL if name in given.losses]
+    if "seconds" in given.measure:
+        for name, found in times(losses, rows, given).items():
+            kept.setdefault("seconds", {}).setdefault(name, []).extend(found)
+    if "memory" in given.measure:
+        peaks = {name: fresh(name, rows, given) for name in losses if name != BARE}
+        kept.setdefault("memory", {}).update(peaks)
+    if "errors" in given.measure:
+        for names in (EXACT[:2], EXACT[2:]):
+            asked = [name for name in names if name in losses]
+            kept.setdefault("errors", {}).update(errors(asked, rows, given.peers))
+
+
+def page(kept: Kept, given: argparse.Namespace) -> str:
     """Return the measurements as Markdown."""
     lines = [
         "# The contrastive loss",
         "",
-        "Time and memory of one loss with its gradients to both sides' raw vectors of width "
-        f"{WIDTH}, float32, median of {given.rounds} interleaved rounds. Memory is what the peak "
-        "grows by in a fresh process; ratios are to open_clip's loss of the same kind.",
+        "One loss with its gradients to both sides' raw vectors of width "
+        f"{WIDTH}, float32. Seconds are the least of the interleaved rounds. Memory is "
+        "what the peak grows by in a fresh process; beyond the gradients means less the two "
+        "gradients, which every loss has to return. Ratios are to open_clip's loss of the same kind.",
         "",
-        "| rows | loss | seconds | faster | MiB | less memory |",
-        "|---|---|---|---|---|---|",
+        "| rows | loss | seconds | faster | peak MiB | less | MiB beyond the gradients | less |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for rows in given.rows:
-        seconds = times(rows, given)
-        memory = {name: fresh(name, rows, given) for name in ALL}
-        for name in ALL:
-            base = SIGLIP if "sig" in name.lower() else PLAIN
-            lines.append(
-                f"| {rows:,} | {name} | {seconds[name]:.2f} | {seconds[base] / seconds[name]:.2f} | "
-                f"{memory[name]:,.0f} | {memory[base] / memory[name]:.1f} |"
-            )
-    lines += ["", "Relative errors against float64 with whole tables, "
-              f"{EXACT_ROWS:,} rows:", "", "| loss | value | gradient |", "|---|---|---|"]  # fmt: skip
-    for name in (PLAIN, "ours", SIGLIP, "ours, sigmoid"):
-        value, slope = errors(name, given.open_clip)
-        lines.append(f"| {name} | {value:.1e} | {slope:.1e} |")
-    lines += ["", f"Machine: {machine()}, {given.threads} threads, matrix engine {engine_name()}, "
+    for rows in sorted(kept, key=int):
+        lines += _table(int(rows), kept[rows])
+    lines += ["", "Relative errors against float64:", "",
+              "| rows | loss | value | gradient |", "|---|---|---|---|"]  # fmt: skip
+    for rows in sorted(kept, key=int):
+        for name, (value, slope) in kept[rows].get("errors", {}).items():
+            lines.append(f"| {int(rows):,} | {name} | {value:.1e} | {slope:.1e} |")
+    engine = laid_out(torch.zeros(1, 1)).engine
+    lines += ["", REMARKS, "",
+              f"Machine: {machine()}, {given.threads} threads, matrix engine {engine}, "
               f"torch {torch.__version__}, Python {platform.python_version()}. Command:", "",
-              "    python benchmarks/loss.py --open-clip open_clip/src/open_clip/loss.py", ""]  # fmt: skip
+              "    make bench-loss", ""]  # fmt: skip
     return "\n".join(lines)
 
 
-def times(rows: int, given: argparse.Namespace) -> dict[str, float]:
-    """Return the median seconds of every loss, one round of all after another."""
-    losses = {name: make(name, rows, given.open_clip) for name in ALL}
-    found: dict[str, list[float]] = {name: [] for name in ALL}
+REMARKS = """\
+open_clip's ClipLoss makes six products of the size of the batch's table, which it holds several
+times; ours makes four of a tile at a time: one for the sums of the exponentials, one for the tile
+again, two for the gradients. The row of bare products is the time of four such products alone with
+`torch.mm`, the floor of whatever makes each tile twice by that engine. Where one library
+multiplies as fast as the other, the ratio of times therefore cannot much exceed the six to four of
+the products plus what open_clip spends beside them."""
+
+
+def _table(rows: int, kept: dict[str, dict[str, Any]]) -> list[str]:
+    """Return the lines of one number of rows."""
+    seconds = {name: min(found) for name, found in kept.get("seconds", {}).items()}
+    memory, lines = kept.get("memory", {}), []
+    due = 2 * rows * WIDTH * 4 / 2**20
+    for name in ALL:
+        base = SIGLIP if "sig" in name.lower() else PLAIN
+        cells = [f"{rows:,}", name, *_compared(seconds, name, base, "{:.2f}")]
+        cells += _compared(memory, name, base, "{:,.0f}")
+        cells += _compared({k: v - due for k, v in memory.items()}, name, base, "{:,.0f}")
+        if name in seconds or name in memory:
+            lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _compared(found: dict[str, float], name: str, base: str, form: str) -> list[str]:
+    """Return a number, and how many times smaller it is than the peer's."""
+    if name not in found:
+        return ["", ""]
+    return [form.format(found[name]), f"{found[base] / found[name]:.2f}x" if base in found else ""]
+
+
+def times(names: Iterable[str], rows: int, given: argparse.Namespace) -> dict[str, list[float]]:
+    """Return the seconds of every loss, one round of all after another."""
+    losses = {name: make(name, rows, given.peers) for name in names}
+    found: dict[str, list[float]] = {name: [] for name in losses}
+    for name in losses:
+        sides = vectors(WARM)
+        torch.autograd.grad(make(name, WARM, given.peers)(*sides), sides)
     for _ in range(given.rounds):
         for name, loss in losses.items():
-            query, candidate = vectors(rows)
+            sides = vectors(rows)
             start = time.perf_counter()
-            loss(query, candidate).backward()  # type: ignore[no-untyped-call]
+            torch.autograd.grad(loss(*sides), sides)
             found[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in found.items()}
+    return found
 
 
 def fresh(name: str, rows: int, given: argparse.Namespace) -> float:
     """Return the peak in MiB of a loss in a process of its own."""
-    line = [sys.executable, __file__, "--memory", name, "--rows", str(rows), "--threads",
-            str(given.threads), "--open-clip", str(given.open_clip)]  # fmt: skip
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
-    done = subprocess.run(line, check=True, capture_output=True, text=True, env=environment)
+    line = [sys.executable, __file__, "--peak", name, "--rows", str(rows), "--threads",
+            str(given.threads), "--peers", str(given.peers)]  # fmt: skip
+    done = subprocess.run(line, check=True, capture_output=True, text=True)
     return float(done.stdout.split()[-1])
 
 
-def peak_mib(name: str, rows: int, open_clip: Path) -> float:
+def peak_mib(name: str, rows: int, peers: Path) -> float:
     """Return how far the peak of this process grows during one loss; Linux only."""
-    small = vectors(64)
-    make(name, 64, open_clip)(*small).backward()  # type: ignore[no-untyped-call]
-    query, candidate = vectors(rows)
-    loss = make(name, rows, open_clip)
+    small = vectors(WARM)
+    torch.autograd.grad(make(name, WARM, peers)(*small), small)
+    sides, loss = vectors(rows), make(name, rows, peers)
+    ctypes.CDLL(None).malloc_trim(0)  # what the first loss has freed would hide as much of this one
     Path("/proc/self/clear_refs").write_text("5")
     before = _high_water()
-    loss(query, candidate).backward()  # type: ignore[no-untyped-call]
+    torch.autograd.grad(loss(*sides), sides)
     return _high_water() - before
 
 
-def errors(name: str, open_clip: Path) -> tuple[float, float]:
-    """Return relative errors of loss and gradients against whole tables in float64."""
-    query, candidate = vectors(EXACT_ROWS)
-    loss = make(name, EXACT_ROWS, open_clip)(query, candidate)
-    found = torch.autograd.grad(loss, [query, candidate])
-    wide = [v.detach().double().requires_grad_() for v in (query, candidate)]
-    scores = SCALE * normalize(wide[0], dim=1) @ normalize(wide[1], dim=1).T
-    if "sig" in name.lower():
-        sign = 2 * torch.eye(EXACT_ROWS, dtype=torch.float64) - 1
-        true = -torch.nn.functional.logsigmoid(sign * (scores + BIAS)).sum() / EXACT_ROWS
-    else:
-        own = scores.diagonal()
-        true = 0.5 * (scores.logsumexp(0) + scores.logsumexp(1) - 2 * own).mean()
-    slopes = torch.autograd.grad(true, wide)
-    worst = max(float((a - b).norm() / b.norm()) for a, b in zip(found, slopes, strict=True))
-    return abs(float((loss.double() / true).detach()) - 1), worst
+def errors(names: Sequence[str], rows: int, peers: Path) -> dict[str, tuple[float, float]]:
+    """Return relative errors of value and gradients against float64, of losses of one kind."""
+    if not names:
+        return {}
+    sides, found = vectors(rows), {}
+    logistic = "sig" in names[0].lower()
+    true, *slopes = exact(*(v.detach().double() for v in sides), logistic=logistic)
+    for name in names:
+        loss = make(name, rows, peers)(*sides)
+        grads = torch.autograd.grad(loss, sides)
+        worst = max(float((a - b).norm() / b.norm()) for a, b in zip(grads, slopes, strict=True))
+        found[name] = (abs(float(loss.detach().double() / true) - 1), worst)
+    return found
 
 
-def make(name: str, rows: int, open_clip: Path) -> Loss:
+def exact(query: Tensor, candidate: Tensor, *, logistic: bool) -> tuple[Tensor, Tensor, Tensor]:
+    """Return loss and gradients with respect to raw vectors in float64, a block of rows at a time."""
+    count, (u, v) = len(query), (normalize(side, dim=1) for side in (query, candidate))
+    value, by_u, by_v = query.new_zeros(()), torch.zeros_like(u), torch.zeros_like(v)
+    blocks = torch.split(torch.arange(count), BLOCK)
+    own = (u * v).sum(1)
+    if not logistic:
+        by_row = torch.cat([(SCALE * u[rows] @ v.T).logsumexp(1) for rows in blocks])
+        by_column = torch.cat([(SCALE * v[rows] @ u.T).logsumexp(1) for rows in blocks])
+        value = 0.5 * (by_row + by_column).mean() - SCALE * own.mean()
+    for rows in blocks:
+        scores = SCALE * u[rows] @ v.T
+        if logistic:
+            value = (
+                value
+                - (logsigmoid(-scores - BIAS).sum() + SCALE * own[rows].sum() + BIAS * len(rows))
+                / count
+            )
+            slope = (scores + BIAS).sigmoid()
+        else:
+            slope = 0.5 * ((scores - by_row[rows, None]).exp() + (scores - by_column).exp())
+        slope[torch.arange(len(rows)), rows] -= 1.0
+        by_u[rows] = slope @ v
+        by_v += slope.T @ u[rows]
+    raw = [(g - unit * (unit * g).sum(1, keepdim=True)) * SCALE / count / side.norm(dim=1, keepdim=True)
+           for g, unit, side in ((by_u, u, query), (by_v, v, candidate))]  # fmt: skip
+    return value, raw[0], raw[1]
+
+
+def make(name: str, rows: int, peers: Path) -> Loss:
     """Return a function from raw vectors to a loss."""
     if name in OURS:
         return _ours(name, rows)
-    specification = importlib.util.spec_from_file_location("open_clip_loss", open_clip)
-    if specification is None or specification.loader is None:
-        raise SystemExit(f"{open_clip} is no Python file")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
+    if name == BARE:
+        return _products
+    module = alone(peers / "open_clip" / "loss.py")
     line = [torch.tensor(value, requires_grad=True) for value in (SCALE, BIAS)]
     theirs = module.ClipLoss() if name == PLAIN else module.SigLipLoss()
     more: Sequence[Tensor] = line[:1] if name == PLAIN else line
@@ -177,6 +258,27 @@ def vectors(rows: int) -> tuple[Tensor, Tensor]:
     source = torch.Generator().manual_seed(0)
     query, noise = (torch.randn(rows, WIDTH, generator=source) for _ in range(2))
     return query.requires_grad_(), (0.3 * query.detach() + noise).requires_grad_()
+
+
+def alone(file: Path) -> Any:
+    """Return a module loaded from one file, without the package around it."""
+    specification = importlib.util.spec_from_file_location(f"peer_{file.stem}", file)
+    if specification is None or specification.loader is None or not file.is_file():
+        raise SystemExit(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def _products(query: Tensor, candidate: Tensor) -> Tensor:
+    """Multiply four times what fills the table of scores, a tile at a time, and add nothing up."""
+    tile = torch.empty(BLOCK, BLOCK)
+    with torch.no_grad():
+        for across in torch.split(candidate, BLOCK):
+            for down in torch.split(query, BLOCK):
+                for _ in range(4):
+                    torch.mm(down, across.T, out=tile)
+    return 0.0 * (query[0] @ candidate[0])
 
 
 def _ours(name: str, rows: int) -> Loss:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import zip_longest
+from textwrap import wrap
 
+from pipelines.objectives.entry import ObjectiveEntry
 from pipelines.plan import RECIPES, recipe_names
 from workbench import registry
 from workbench.errors import Refusal, did_you_mean
@@ -41,10 +44,20 @@ def _encoders() -> str:
 def _objectives() -> str:
     rows = []
     for name in registry.installed("objectives"):
-        e = registry.load("objectives", name)
-        needs = " ".join(sorted(e.needs)) or "-"
-        rows.append((name, ", ".join(e.papers), needs, "yes" if e.separable else "no", e.cost))
-    return _table(("name", "papers", "needs", "separable", "cost"), rows)
+        e: ObjectiveEntry = registry.load("objectives", name)
+        rows.append((name, ", ".join(e.papers), _needs(e), "yes" if e.separable else "no", e.cost))
+    table = _table(
+        ("name", "papers", "needs", "separable", "cost"), rows, widths=(17, 32, 17, 9, 17)
+    )
+    return f"{table}\n\nneeds in brackets: under some options only"
+
+
+def _needs(entry: ObjectiveEntry) -> str:
+    """Return what an objective always reads, and in brackets what it reads under some options."""
+    examples = (entry.needed(entry.options(**chosen)) for chosen in entry.examples)
+    some = entry.options.may_need().union(*examples)
+    named = [*sorted(entry.needs), *(f"({need})" for need in sorted(some - entry.needs))]
+    return " ".join(named) or "-"
 
 
 def _tasks() -> str:
@@ -77,9 +90,23 @@ TABLES: dict[str, Callable[[], str]] = {
 }
 
 
-def _table(head: Row, rows: Iterable[Sequence[str]]) -> str:
-    """Align columns by spaces; the last column is left as long as it is."""
-    lines = [head, *rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(x, widths, strict=True)).rstrip()
+def _table(head: Row, rows: Iterable[Sequence[str]], *, widths: Sequence[int] | None = None) -> str:
+    """Align columns by spaces.
+
+    Args:
+        head: names of the columns.
+        rows: cells.
+        widths: most characters of each column, whose longer cells go on below; None: no limit.
+    """
+    lines = [line for row in (head, *rows) for line in _folded(row, widths)]
+    most = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(x, most, strict=True)).rstrip()
                      for x in lines)  # fmt: skip
+
+
+def _folded(row: Sequence[str], widths: Sequence[int] | None) -> Iterable[Sequence[str]]:
+    """Return the lines that a row takes."""
+    if widths is None:
+        return [row]
+    cells = [wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
+    return zip_longest(*cells, fillvalue="")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -11,12 +11,18 @@ from pipelines.objectives.entry import Need, ObjectiveEntry, ObjectiveOptions
 TOKEN_SCORES = frozenset({"late", "segment_attention", "mil_nce", "fdt"})
 """Scores that compare tokens instead of pooled vectors."""
 
+LABELLED = frozenset({"same_label", "graded"})
+"""Targets that read labels or ranks."""
+
 FINEST = 0.6
 """Share of a graded target that goes to the finest rank."""
 
 
 class ContrastiveOptions(ObjectiveOptions):
     """Options of `objective: {name: contrastive}`."""
+
+    volumes: ClassVar[bool] = False
+    """Whether what these options describe can be trained by volume without losing the sign."""
 
     score: str = Field("cosine", description="registry name of the score, kept for evaluation")
     score_options: dict[str, Any] = Field(default_factory=dict, description="options of the score")
@@ -53,10 +59,33 @@ class ContrastiveOptions(ObjectiveOptions):
             )
         return self
 
+    @model_validator(mode="after")
+    def _sees_the_sign(self) -> ContrastiveOptions:
+        if self.score == "volume" and not self.volumes:
+            raise ValueError(
+                "score volume does not tell a vector from its opposite, so pairs trained by it "
+                "alone may point away from each other; use objective gram, or score cosine"
+            )
+        return self
+
     def needs(self) -> frozenset[Need]:
         """Return what targets and score read beside pooled vectors."""
-        labels = {"labels"} if self.targets in ("same_label", "graded") else set()
-        return frozenset(labels | ({"tokens"} if self.score in TOKEN_SCORES else set()))
+        found: set[Need] = {"labels"} if self.targets in LABELLED else set()
+        if self.score in TOKEN_SCORES:
+            found.add("tokens")
+        return frozenset(found)
+
+    @classmethod
+    def may_need(cls) -> frozenset[Need]:
+        """Return what the targets and scores that may be chosen read."""
+        fields = cls.model_fields
+        scores = get_args(fields["score"].annotation) or TOKEN_SCORES
+        found: set[Need] = set()
+        if not LABELLED.isdisjoint(get_args(fields["targets"].annotation)):
+            found.add("labels")
+        if not TOKEN_SCORES.isdisjoint(scores):
+            found.add("tokens")
+        return frozenset(found)
 
     def shares(self) -> tuple[float, ...]:
         """Return the share of the target that each rank gets, summing to 1.
@@ -87,5 +116,6 @@ CONTRASTIVE = ObjectiveEntry(
         {"targets": "graded", "ranks": ("order", "family", "species")},
         {"targets": "soft", "soft_from": "b"},
         {"temperature_per": "edge", "exclude_same_group": False},
+        {"score": "late"},
     ),
 )

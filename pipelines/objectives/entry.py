@@ -57,6 +57,11 @@ class ObjectiveOptions(Options):
         """Return what these options need beside what the entry says."""
         return frozenset()
 
+    @classmethod
+    def may_need(cls) -> frozenset[Need]:
+        """Return what some of these options need, for `workbench list`."""
+        return frozenset()
+
 
 @dataclass(frozen=True)
 class ObjectiveEntry:

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import model_validator
 
 from pipelines.objectives.contrastive import TOKEN_SCORES, ContrastiveOptions
+from pipelines.objectives.entry import Need
 
 
 class FurtherOptions(ContrastiveOptions):
@@ -17,6 +18,11 @@ class FurtherOptions(ContrastiveOptions):
         if self.score in TOKEN_SCORES:
             raise ValueError(f"score {self.score} compares tokens; further negatives have none")
         return self
+
+    @classmethod
+    def may_need(cls) -> frozenset[Need]:
+        """Return what the targets that may be chosen read."""
+        return super().may_need() - {"tokens"}
 
 
 class RememberedOptions(FurtherOptions):

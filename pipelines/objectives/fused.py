@@ -10,7 +10,6 @@ queries, m candidates, D width, r x c a tile.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,14 +17,18 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from eval.scores.engine import pack, product
-from eval.scores.pooled import Pooled, pooled
-from pipelines.objectives.fused_answers import Few, Many, Slopes
+from eval.scores.engine import product
+from eval.scores.pooled import Pooled
+from pipelines.objectives.fused_answers import Few, Many
 from pipelines.objectives.objective import Step
 from pipelines.objectives.pairs import Pairs, same_group
+from pipelines.objectives.unit_rows import UnitRows, laid_out, raw_vectors, tiles
 
-ROWS, COLUMNS = 1024, 2048
-"""Size of a tile: 8 MiB, which stays in the last cache while it is worked on."""
+ROWS, COLUMNS = 512, 1024
+"""Size of a tile: 2 MiB, which stays in cache while it is worked on."""
+
+BAND = 128
+"""Rows of a tile that go through all that is done to each score before the next do."""
 
 HIGHEST = 85.0
 """Largest exponent of a row's sum; float32 ends at 88.7."""
@@ -39,6 +42,8 @@ class Table:
     """The table of scores and what is known before its gradients are made.
 
     Attributes:
+        query: (n) the rows.
+        candidate: (m) the columns.
         answers: right answers, and pairs that may not be compared.
         sums: (n,) and (m,) sums of exponentials.
         shift: what was taken off every score.
@@ -46,6 +51,8 @@ class Table:
         columns: columns this process answers for.
     """
 
+    query: UnitRows
+    candidate: UnitRows
     answers: Few | Many
     sums: tuple[Tensor, Tensor]
     shift: float
@@ -65,44 +72,42 @@ def fused_loss(pairs: Pairs, step: Step, smoothing: float) -> Tensor | None:
     far from every column: the caller then takes the way that looks for each row's maximum.
     """
     with torch.autocast(device_type=pairs.scale.device.type, enabled=False):
-        answers = answers_of(pairs, smoothing)
-        query, candidate = answers.used(pooled(pairs.query), pooled(pairs.candidate))
-        known = _table(query.detach(), candidate.detach(), pairs.scale.detach(), answers, step)
-        if known is None:
+        query, candidate = raw_vectors(pairs.query), raw_vectors(pairs.candidate)
+        table = _table(query, candidate, pairs.scale.detach(), answers_of(pairs, smoothing), step)
+        if table is None:
             return None
         wanted = torch.is_grad_enabled()
-        found: Tensor = _Symmetric.apply(query, candidate, pairs.scale, known, wanted)  # type: ignore[no-untyped-call]
+        found: Tensor = _Symmetric.apply(query, candidate, pairs.scale, table, wanted)  # type: ignore[no-untyped-call]
         return found
 
 
 class _Symmetric(torch.autograd.Function):
-    """Loss and gradients with respect to unit vectors and to the scale, all in the forward."""
+    """Loss and gradients with respect to raw vectors and to the scale, all in the forward."""
 
     @staticmethod
     def forward(
         ctx: Any, query: Tensor, candidate: Tensor, scale: Tensor, table: Table, wanted: bool
     ) -> Tensor:
-        slopes = Slopes(torch.zeros_like(query), torch.zeros_like(candidate)) if wanted else None
-        loss, right = _second_sweep(query, candidate, scale, table, slopes)
+        del query, candidate
+        if wanted:
+            table.query.collect()
+            table.candidate.collect()
+        loss, right = _second_sweep(scale, table, wanted=wanted)
         if isinstance(table.answers, Few):
-            right = right + scale.double() * table.answers.listed(
-                query, candidate, table.rows, slopes
-            )
-        if slopes is not None:
-            turn = (query * slopes.query).sum(dtype=torch.float64).float()
-            slopes.query.mul_(scale)
-            slopes.candidate.mul_(scale)
-            ctx.slopes, ctx.turn = slopes, turn
+            listed = table.answers.listed(table.query, table.candidate, table.rows)
+            right = right + scale.double() * listed
+        if wanted:
+            by_query, turn = table.query.finish(scale)
+            ctx.slopes = (by_query, table.candidate.finish(scale)[0], turn.float())
         return (loss - right).float()
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad,) = grads
-        slopes, turn = ctx.slopes, ctx.turn
         if float(grad) == 1.0:
-            return slopes.query, slopes.candidate, turn, None, None
-        return slopes.query * grad, slopes.candidate * grad, turn * grad, None, None
+            return (*ctx.slopes, None, None)
+        return (*(slope * grad for slope in ctx.slopes), None, None)
 
 
 def answers_of(pairs: Pairs, smoothing: float) -> Few | Many:
@@ -110,7 +115,7 @@ def answers_of(pairs: Pairs, smoothing: float) -> Few | Many:
     none = torch.zeros(0, 2, dtype=torch.long, device=pairs.scale.device)
     hidden = none if pairs.group is None else same_group(pairs.group)
     if pairs.listed is None or hidden is None:
-        return Many(pairs, smoothing, ROWS)
+        return Many(pairs, smoothing, (ROWS, COLUMNS))
     known = _keys(pairs.listed.rows, pairs.listed.columns, len(pairs))
     hidden = hidden[~torch.isin(_keys(hidden[:, 0], hidden[:, 1], len(pairs)), known)]
     return Few(pairs, pairs.listed, hidden, smoothing)
@@ -124,20 +129,22 @@ def _table(
     query: Tensor, candidate: Tensor, scale: Tensor, answers: Few | Many, step: Step
 ) -> Table | None:
     """Return the sums of the first sweep, or None when they cannot be trusted."""
-    n, m = len(query), len(candidate)
+    left, right = answers.used(query, candidate)
+    n, m = len(left), len(right)
     shift = max(0.0, float(scale) + math.log(max(n, m)) - HIGHEST)
-    rows, columns = query.new_zeros(n), query.new_zeros(m)
+    rows, columns = left.inverse.new_zeros(n), right.inverse.new_zeros(m)
     for across in tiles(slice(0, m), COLUMNS):
-        right = pack(candidate[across] * scale)
+        side = laid_out(right.at(across) * scale)
         for down in tiles(slice(0, n), ROWS):
-            scores = product(query[down], right)
+            scores = product(left.at(down), side)
             answers.hide(scores, down, across)
-            _exponentials(scores, shift)
-            rows[down] += scores.sum(1)
-            columns[across] += scores.sum(0)
+            for part in tiles(slice(0, len(scores)), BAND):
+                band = _exponentials(scores[part], shift)
+                rows[down][part] += band.sum(1)
+                columns[across] += band.sum(0)
     if not (_trusted(answers.of_rows(rows), m) and _trusted(answers.of_columns(columns), n)):
         return None
-    return Table(answers, (rows, columns), shift, step.share(n), step.share(m))
+    return Table(left, right, answers, (rows, columns), shift, step.share(n), step.share(m))
 
 
 def _trusted(sums: Tensor, count: int) -> bool:
@@ -146,9 +153,7 @@ def _trusted(sums: Tensor, count: int) -> bool:
     return bool((low > LEAST * count) & high.isfinite())
 
 
-def _second_sweep(
-    query: Tensor, candidate: Tensor, scale: Tensor, table: Table, slopes: Slopes | None
-) -> tuple[Tensor, Tensor]:
+def _second_sweep(scale: Tensor, table: Table, *, wanted: bool) -> tuple[Tensor, Tensor]:
     """Return both directions' log-sums and what the tiles' targets take off; add up gradients."""
     answers, shift, (rows, columns) = table.answers, table.shift, table.sums
     by_row, by_column = (
@@ -159,31 +164,32 @@ def _second_sweep(
         _logs(rows[table.rows], shift) / answers.counts[0]
         + _logs(columns[table.columns], shift) / answers.counts[1]
     )
-    if slopes is None and isinstance(answers, Few):
+    if not wanted and isinstance(answers, Few):
         return loss, loss.new_zeros(())
-    mine = list(tiles(table.rows, ROWS))
-    turned = [pack(query[down].T) for down in mine]
-    for across in tiles(slice(0, len(candidate)), COLUMNS):
-        sides = pack(candidate[across] * scale), pack(candidate[across].T)
-        for down, queries in zip(mine, turned, strict=True):
-            scores = product(query[down], sides[0])
+    for across in tiles(slice(0, len(table.candidate)), COLUMNS):
+        unit = table.candidate.at(across)
+        sides = laid_out(unit * scale), laid_out(unit.T)
+        for down in tiles(table.rows, ROWS):
+            queries = table.query.at(down)
+            scores = product(queries, sides[0])
             targets = answers.targets(scores, down, across)
-            if slopes is None:
+            if not wanted:
                 continue
-            _exponentials(scores, shift)
-            scores.mul_(by_row[down, None] + by_column[None, across])
-            if targets is not None:
-                scores.sub_(targets)
-            slopes.query[down] += product(scores, sides[1])
-            slopes.candidate[across] += product(scores.T, queries)
+            for part in tiles(slice(0, len(scores)), BAND):
+                band = _exponentials(scores[part], shift)
+                band.mul_(by_row[down][part, None] + by_column[None, across])
+                if targets is not None:
+                    band.sub_(targets[part])
+            table.query.add_product(down, scores, sides[1])
+            table.candidate.add_product(across, scores.T, laid_out(queries.T))
     return loss, answers.taken()
 
 
-def _exponentials(scores: Tensor, shift: float) -> None:
+def _exponentials(scores: Tensor, shift: float) -> Tensor:
     """Turn scores into their exponentials, in place."""
     if shift > 0:
         scores.sub_(shift)
-    scores.exp_()
+    return scores.exp_()
 
 
 def _logs(sums: Tensor, shift: float) -> Tensor:
@@ -193,9 +199,3 @@ def _logs(sums: Tensor, shift: float) -> Tensor:
     """
     live = sums > 0
     return torch.where(live, torch.where(live, sums, 1.0).double().log() + shift, 0.0).sum()
-
-
-def tiles(whole: slice, size: int) -> Iterator[slice]:
-    """Yield consecutive parts of a range."""
-    for start in range(whole.start, whole.stop, size):
-        yield slice(start, min(start + size, whole.stop))

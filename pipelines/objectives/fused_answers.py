@@ -6,29 +6,13 @@ out again for every tile. Legend: n queries, m candidates, D width, r x c a tile
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from pipelines.objectives.pairs import Listed, Pairs
+from pipelines.objectives.unit_rows import CHUNK, UnitRows, tiles
 
 MINUS = float("-inf")
-CHUNK = 4096
-"""Listed pairs whose vectors are gathered at a time."""
-
-
-@dataclass(frozen=True)
-class Slopes:
-    """Where gradients with respect to unit vectors are added up.
-
-    Attributes:
-        query: (n, D).
-        candidate: (m, D).
-    """
-
-    query: Tensor
-    candidate: Tensor
 
 
 class Few:
@@ -43,23 +27,17 @@ class Few:
 
     def __init__(self, pairs: Pairs, right: Listed, hidden: Tensor, smoothing: float) -> None:
         self.smoothing = smoothing
-        self.rows, self.columns = pairs.row_used.nonzero()[:, 0], pairs.column_used.nonzero()[:, 0]
+        self.row_used, self.column_used = pairs.row_used, pairs.column_used
+        self.counts = (int(pairs.row_used.sum()), int(pairs.column_used.sum()))
         row, column = _numbers(pairs.row_used), _numbers(pairs.column_used)
         self.right = Listed(row[right.rows], column[right.columns], right.weights)
         hidden = hidden[pairs.row_used[hidden[:, 0]] & pairs.column_used[hidden[:, 1]]]
         hidden = hidden[torch.argsort(hidden[:, 0], stable=True)]
         self.hidden = (row[hidden[:, 0]].contiguous(), column[hidden[:, 1]].contiguous())
 
-    @property
-    def counts(self) -> tuple[int, int]:
-        """Number of rows and of columns that the two directions average over."""
-        return len(self.rows), len(self.columns)
-
-    def used(self, query: Tensor, candidate: Tensor) -> tuple[Tensor, Tensor]:
+    def used(self, query: Tensor, candidate: Tensor) -> tuple[UnitRows, UnitRows]:
         """Return the vectors that stand in the table."""
-        chosen = [v if len(at) == len(v) else v.index_select(0, at)
-                  for v, at in ((query, self.rows), (candidate, self.columns))]  # fmt: skip
-        return chosen[0], chosen[1]
+        return UnitRows(query, self.row_used), UnitRows(candidate, self.column_used)
 
     def hide(self, scores: Tensor, rows: slice, columns: slice, value: float = MINUS) -> None:
         """Write a value where a pair of this tile may not be compared."""
@@ -89,42 +67,41 @@ class Few:
         """Return what the targets of tiles took off the loss: nothing, `listed` does."""
         return self.right.weights.new_zeros(())
 
-    def listed(
-        self, query: Tensor, candidate: Tensor, share: slice, slopes: Slopes | None
-    ) -> Tensor:
+    def listed(self, query: UnitRows, candidate: UnitRows, share: slice) -> Tensor:
         """Return the sum of target times cosine over some rows, and subtract its gradient."""
         (n, m), right = self.counts, self.right
-        right = right._replace(weights=right.weights.to(query.dtype))
-        by_row = query.new_zeros(n).index_add_(0, right.rows, right.weights)
-        by_column = query.new_zeros(m).index_add_(0, right.columns, right.weights)
+        right = right._replace(weights=right.weights.to(query.inverse.dtype))
+        by_row = right.weights.new_zeros(n).index_add_(0, right.rows, right.weights)
+        by_column = right.weights.new_zeros(m).index_add_(0, right.columns, right.weights)
         part = right.weights / by_row[right.rows] / n + right.weights / by_column[right.columns] / m
         part = 0.5 * (1 - self.smoothing) * part
         total = add_listed(
-            query, candidate, of_share(share, Listed(right.rows, right.columns, part)), slopes
+            query, candidate, of_share(share, Listed(right.rows, right.columns, part))
         )
         if self.smoothing > 0:
-            total = total + self._spread(query, candidate, share, slopes)
+            total = total + self._spread(query, candidate, share)
         return total
 
-    def _spread(
-        self, query: Tensor, candidate: Tensor, share: slice, slopes: Slopes | None
-    ) -> Tensor:
+    def _spread(self, query: UnitRows, candidate: UnitRows, share: slice) -> Tensor:
         """Return the even part of the targets: a product of sums, less the hidden pairs."""
         (n, m), (row, column) = self.counts, self.hidden
-        even = 0.5 * self.smoothing
-        by_row = even / n / (m - torch.bincount(row, minlength=n)).to(query.dtype)
-        by_column = even / m / (n - torch.bincount(column, minlength=m)).to(query.dtype)
-        whole, weighted = candidate.sum(0), by_column @ candidate
-        mine = query[share]
-        ours, shared = by_row[share] @ mine, mine.sum(0)
-        if slopes is not None:
-            slopes.query[share] -= by_row[share, None] * whole + weighted
-            slopes.candidate.sub_(ours).addcmul_(by_column[:, None], shared[None], value=-1.0)
+        even, kind = 0.5 * self.smoothing, query.inverse.dtype
+        by_row = even / n / (m - torch.bincount(row, minlength=n)).to(kind)
+        by_column = even / m / (n - torch.bincount(column, minlength=m)).to(kind)
+        whole, weighted = (
+            candidate.weighted(torch.ones_like(by_column)),
+            candidate.weighted(by_column),
+        )
+        mine = torch.zeros_like(by_row)
+        mine[share] = 1.0
+        ours, shared = query.weighted(mine * by_row), query.weighted(mine)
+        for rows in tiles(share, CHUNK):
+            query.add(rows, -(by_row[rows, None] * whole + weighted))
+        for columns in tiles(slice(0, m), CHUNK):
+            candidate.add(columns, -(ours + by_column[columns, None] * shared))
         hidden = Listed(row, column, -by_row[row] - by_column[column])
         return (
-            ours @ whole
-            + shared @ weighted
-            + add_listed(query, candidate, of_share(share, hidden), slopes)
+            ours @ whole + shared @ weighted + add_listed(query, candidate, of_share(share, hidden))
         )
 
 
@@ -134,27 +111,31 @@ class Many:
     Args:
         pairs: the comparison.
         smoothing: share of every target that is spread evenly.
-        size: rows whose targets are summed at a time.
+        size: rows and columns of a tile.
     """
 
-    def __init__(self, pairs: Pairs, smoothing: float, size: int) -> None:
+    def __init__(self, pairs: Pairs, smoothing: float, size: tuple[int, int]) -> None:
         self.pairs = pairs
         self.counts = (int(pairs.row_used.sum()), int(pairs.column_used.sum()))
         rows, columns = [torch.zeros(2, len(pairs), device=pairs.scale.device) for _ in range(2)]
-        for start in range(0, len(pairs), size):
-            block = slice(start, min(start + size, len(pairs)))
-            right, valid = pairs.block(block, slice(0, len(pairs)))
-            rows[:, block] = torch.stack([right.sum(1), valid.sum(1).float()])
-            columns += torch.stack([right.sum(0), valid.sum(0).float()])
+        every = slice(0, len(pairs))
+        for down in tiles(every, size[0]):
+            for across in tiles(every, size[1]):
+                right, valid = pairs.block(down, across)
+                rows[:, down] += torch.stack([right.sum(1), valid.sum(1).float()])
+                columns[:, across] += torch.stack([right.sum(0), valid.sum(0).float()])
         share = torch.tensor([[1 - smoothing], [smoothing]], device=rows.device)
         self.by_row = 0.5 * share / self.counts[0] / rows.clamp_min(1e-30)
         self.by_column = 0.5 * share / self.counts[1] / columns.clamp_min(1e-30)
         self.smoothing = smoothing
         self.total = torch.zeros((), dtype=torch.float64, device=pairs.scale.device)
 
-    def used(self, query: Tensor, candidate: Tensor) -> tuple[Tensor, Tensor]:
+    def used(self, query: Tensor, candidate: Tensor) -> tuple[UnitRows, UnitRows]:
         """Return the vectors that stand in the table: all; unused ones are hidden."""
-        return query, candidate
+        return (
+            UnitRows(query, self.pairs.row_used, whole=True),
+            UnitRows(candidate, self.pairs.column_used, whole=True),
+        )
 
     def hide(self, scores: Tensor, rows: slice, columns: slice, value: float = MINUS) -> None:
         """Write a value where a pair of this tile may not be compared."""
@@ -184,16 +165,15 @@ class Many:
         return self.total
 
 
-def add_listed(query: Tensor, candidate: Tensor, pairs: Listed, slopes: Slopes | None) -> Tensor:
+def add_listed(query: UnitRows, candidate: UnitRows, pairs: Listed) -> Tensor:
     """Return the weighted sum of the cosines of listed pairs, and subtract its gradient."""
-    total = torch.zeros((), dtype=torch.float64, device=query.device)
+    total = torch.zeros((), dtype=torch.float64, device=pairs.weights.device)
     for start in range(0, len(pairs.rows), CHUNK):
         row, column, weight = (part[start : start + CHUNK] for part in pairs)
-        left, right = query[row], candidate[column]
+        left, right = query.at(row), candidate.at(column)
         total += weight.double() @ (left * right).sum(1).double()
-        if slopes is not None:
-            slopes.query.index_add_(0, row, right.mul_(-weight[:, None]))
-            slopes.candidate.index_add_(0, column, left.mul_(-weight[:, None]))
+        query.add(row, right.mul_(-weight[:, None]))
+        candidate.add(column, left.mul_(-weight[:, None]))
     return total
 
 

@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import softplus
 
-from eval.scores.engine import pack, product
-from eval.scores.pooled import pooled
-from pipelines.objectives.fused import COLUMNS, ROWS, answers_of, tiles
-from pipelines.objectives.fused_answers import Few, Many, Slopes, add_listed, of_share
+from eval.scores.engine import product
+from pipelines.objectives.fused import BAND, COLUMNS, ROWS, answers_of
+from pipelines.objectives.fused_answers import Few, Many, add_listed, of_share
 from pipelines.objectives.objective import Step
 from pipelines.objectives.pairs import Listed, Pairs
+from pipelines.objectives.unit_rows import UnitRows, laid_out, raw_vectors, tiles
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,16 @@ class Judged:
     """What is known of the table before it is swept.
 
     Attributes:
+        query: (n) the rows.
+        candidate: (m) the columns.
         answers: right answers, and pairs that may not be compared.
         smoothing: how far every answer moves towards a half.
         rows: rows this process answers for.
         wanted: whether gradients are wanted.
     """
 
+    query: UnitRows
+    candidate: UnitRows
     answers: Few | Many
     smoothing: float
     rows: slice
@@ -42,33 +46,38 @@ def fused_sigmoid(pairs: Pairs, bias: Tensor, step: Step, smoothing: float) -> T
     """Return this process's part of the loss of all pairs over the number of queries."""
     with torch.autocast(device_type=pairs.scale.device.type, enabled=False):
         answers = answers_of(pairs, 0.0)
-        query, candidate = answers.used(pooled(pairs.query), pooled(pairs.candidate))
-        judged = Judged(answers, smoothing, step.share(len(query)), torch.is_grad_enabled())
+        query, candidate = raw_vectors(pairs.query), raw_vectors(pairs.candidate)
+        sides = answers.used(query, candidate)
+        judged = Judged(
+            *sides, answers, smoothing, step.share(len(sides[0])), torch.is_grad_enabled()
+        )
         found: Tensor = _Logistic.apply(query, candidate, pairs.scale, bias, judged)  # type: ignore[no-untyped-call]
         return found
 
 
 class _Logistic(torch.autograd.Function):
-    """Loss and gradients with respect to unit vectors, scale and bias, all in the forward."""
+    """Loss and gradients with respect to raw vectors, scale and bias, all in the forward."""
 
     @staticmethod
     def forward(
         ctx: Any, query: Tensor, candidate: Tensor, scale: Tensor, bias: Tensor, judged: Judged
     ) -> Tensor:
-        slopes = Slopes(torch.zeros_like(query), torch.zeros_like(candidate))
-        wanted = slopes if judged.wanted else None
-        loss, slope = _sweep(query, candidate, (scale, bias), judged, wanted)
+        del query, candidate
+        if judged.wanted:
+            judged.query.collect()
+            judged.candidate.collect()
+        loss, slope = _sweep(scale, bias, judged)
         answers, count = judged.answers, judged.answers.counts[0]
         if isinstance(answers, Few):
             right = of_share(judged.rows, answers.right)
             right = Listed(right.rows, right.columns, (1 - judged.smoothing) * right.weights)
             weight = right.weights.sum(dtype=torch.float64)
-            loss = loss - scale * add_listed(query, candidate, right, wanted) - bias * weight
+            loss = loss - scale * add_listed(judged.query, judged.candidate, right) - bias * weight
             slope = slope - weight
-        turn = (query * slopes.query).sum(dtype=torch.float64) / count
-        slopes.query.mul_(scale / count)
-        slopes.candidate.mul_(scale / count)
-        ctx.slopes = (slopes.query, slopes.candidate, turn.float(), (slope / count).float())
+        if judged.wanted:
+            by_query, turn = judged.query.finish(scale / count)
+            by_candidate, _ = judged.candidate.finish(scale / count)
+            ctx.slopes = (by_query, by_candidate, (turn / count).float(), (slope / count).float())
         return (loss / count).float()
 
     @staticmethod
@@ -80,40 +89,38 @@ class _Logistic(torch.autograd.Function):
         return (*(slope * grad for slope in ctx.slopes), None)
 
 
-def _sweep(
-    query: Tensor, candidate: Tensor, line: tuple[Tensor, Tensor], judged: Judged,
-    slopes: Slopes | None,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+def _sweep(scale: Tensor, bias: Tensor, judged: Judged) -> tuple[Tensor, Tensor]:
     """Return the loss and the slope of the bias in float64, listed answers left out."""
-    scale, bias = line
-    loss, slope = torch.zeros(2, dtype=torch.float64, device=query.device)
-    mine = list(tiles(judged.rows, ROWS))
-    turned = [pack(query[down].T) for down in mine]
-    for across in tiles(slice(0, len(candidate)), COLUMNS):
-        sides = pack(candidate[across] * scale), pack(candidate[across].T)
-        for down, queries in zip(mine, turned, strict=True):
-            logits = product(query[down], sides[0]).add_(bias)
-            cost, residue = _tile(logits, judged, down, across)
-            loss += cost.sum(dtype=torch.float64)
-            if slopes is None:
-                continue
-            slope += residue.sum(dtype=torch.float64)
-            slopes.query[down] += product(residue, sides[1])
-            slopes.candidate[across] += product(residue.T, queries)
+    loss, slope = torch.zeros(2, dtype=torch.float64, device=scale.device)
+    for across in tiles(slice(0, len(judged.candidate)), COLUMNS):
+        unit = judged.candidate.at(across)
+        sides = laid_out(unit * scale), laid_out(unit.T)
+        for down in tiles(judged.rows, ROWS):
+            queries = judged.query.at(down)
+            logits = product(queries, sides[0])
+            for part in tiles(slice(0, len(logits)), BAND):
+                band = slice(down.start + part.start, down.start + part.stop)
+                cost, residue = _band(logits[part].add_(bias), judged, band, across)
+                loss += cost
+                slope += residue
+            if judged.wanted:
+                judged.query.add_product(down, logits, sides[1])
+                judged.candidate.add_product(across, logits.T, laid_out(queries.T))
     return loss, slope
 
 
-def _tile(logits: Tensor, judged: Judged, rows: slice, columns: slice) -> tuple[Tensor, Tensor]:
-    """Return the (r, c) costs of a tile and what its probabilities have too much."""
+def _band(logits: Tensor, judged: Judged, rows: slice, columns: slice) -> tuple[Tensor, Tensor]:
+    """Turn logits in place into what their probabilities have too much; return both sums."""
     answers, smoothing = judged.answers, judged.smoothing
-    cost, residue = softplus(logits), logits.sigmoid()
+    cost, answer = softplus(logits), 0.5 * smoothing
     if isinstance(answers, Many):
         right, valid = answers.pairs.block(rows, columns)
-        answer = (1 - smoothing) * right + 0.5 * smoothing
-        return (cost - answer * logits).mul_(valid), residue.sub_(answer).mul_(valid)
-    if smoothing > 0:
-        cost.add_(logits, alpha=-0.5 * smoothing)
-        residue.sub_(0.5 * smoothing)
-    answers.hide(cost, rows, columns, 0.0)
-    answers.hide(residue, rows, columns, 0.0)
-    return cost, residue
+        target = (1 - smoothing) * right + answer
+        cost.addcmul_(target, logits, value=-1.0).mul_(valid)
+        logits.sigmoid_().sub_(target).mul_(valid)
+    else:
+        cost.add_(logits, alpha=-answer)
+        logits.sigmoid_().sub_(answer)
+        answers.hide(cost, rows, columns, 0.0)
+        answers.hide(logits, rows, columns, 0.0)
+    return cost.sum(dtype=torch.float64), logits.sum(dtype=torch.float64)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,8 @@ class GramOptions(ContrastiveOptions):
     turned round, which cosine then never retrieves: `anchored` adds plain contrastive terms, and
     without them evaluation has to use the volume as well.
     """
+
+    volumes: ClassVar[bool] = True
 
     anchored: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = Field(
         1.0, description="weight of contrastive cosine terms between the query and each candidate"

@@ -5,6 +5,7 @@ Legend: B rows of the batch, r rows of a block.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -132,19 +133,18 @@ def same_group(group: Tensor) -> Tensor | None:
 
 def _find(right: Block, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Listed | None]:
     """Return which rows and columns have a right answer, and the answers when they are few."""
-    row_used, column_used = torch.zeros_like(rows), torch.zeros_like(columns)
-    every, count = slice(0, len(rows)), 0
+    row_used, column_used, count = torch.zeros_like(rows), torch.zeros_like(columns), 0
     parts: list[Listed] = []
-    for start in range(0, len(rows), BLOCK):
-        block = slice(start, start + BLOCK)
-        weights = right(block, every)
-        found = (weights > 0) & rows[block, None] & columns[None, :]
-        row_used[block] = found.any(dim=1)
-        column_used |= found.any(dim=0)
+    for start, first in itertools.product(range(0, len(rows), BLOCK), repeat=2):
+        down, across = slice(start, start + BLOCK), slice(first, first + BLOCK)
+        weights = right(down, across)
+        found = (weights > 0) & rows[down, None] & columns[None, across]
+        row_used[down] |= found.any(dim=1)
+        column_used[across] |= found.any(dim=0)
         count += int(found.sum())
         if count <= FEW * len(rows):
             row, column = found.nonzero(as_tuple=True)
-            parts.append(Listed(row + start, column, weights[row, column].float()))
+            parts.append(Listed(row + start, column + first, weights[row, column].float()))
     if count > FEW * len(rows):
         return row_used, column_used, None
     return row_used, column_used, Listed(*(torch.cat(p) for p in zip(*parts, strict=True)))

@@ -9,6 +9,7 @@ import pytest
 
 from pipelines import decode
 from workbench.errors import BadInput
+from workbench.fingerprint import Fingerprint
 from workbench.manifest import Manifest
 from workbench.modality import Options, Sample, Source, Spec
 
@@ -17,6 +18,9 @@ class Fake:
     """A modality that reads a number, and misbehaves for the words that it is told to."""
 
     spec = Spec("fake", "point", "float32", "none", 0.0, 1e6, "path")
+
+    def fingerprint(self, sample, options):
+        return Fingerprint()
 
     def read(self, source, options):
         match source.value:

@@ -42,3 +42,15 @@ def test_fused_names_several_modalities_and_a_search_within_one_are_tasks(small_
         "{task: retrieval, query: patient, gallery: patient, relation: same_group}",
     )
     assert [task.options.query for task in found.tasks] == ["patient", "report", "patient"]
+
+
+SUM = "align.objective={name: sum, parts: [{name: contrastive}, {name: late}]}"
+
+
+@pytest.mark.parametrize("objective", ["align.objective={name: late}", SUM])
+def test_tokens_of_a_fused_vector_are_refused(small_file, objective):
+    with pytest.raises(Refusal) as caught:
+        make_plan(small_file, [XRAY, *FUSED, "evaluate=[]", objective])
+    for word in ("E-CFG-023", "late", "patient is fused and has no tokens"):
+        assert word in str(caught.value)
+    assert make_plan(small_file, [XRAY, "evaluate=[]", objective]).objective.name in objective

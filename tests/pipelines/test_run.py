@@ -154,7 +154,7 @@ def test_equal_files_in_two_splits_are_refused(real, finished, tmp_path):
     test = next(r for r in rows if r[3] and r[2] == "test")
     test[3] = train[3]
     table(tmp_path / "rows.csv", rows)
-    with pytest.raises(Refusal, match=r"E-MAN-004.*1 equal files in two splits"):
+    with pytest.raises(Refusal, match=r"E-MAN-004.*1 x equal ecg content in two splits"):
         run_plan(make_plan(file), tmp_path / "leak")
 
 

@@ -36,6 +36,11 @@ def random(count, width=16, seed=0):
     return torch.randn(count, width, generator=torch.Generator().manual_seed(seed))
 
 
+def test_volumes_alone_are_refused_as_they_see_no_sign():
+    with pytest.raises(ValidationError, match="does not tell a vector from its opposite"):
+        ContrastiveOptions(score="volume")
+
+
 def test_identical_vectors_cost_log_b():
     same = torch.ones(64, 8)
     loss = objective()(encoded(ecg=same, report=same), items(64), Step()).total
@@ -268,5 +273,5 @@ def test_unlike_rows_leave_the_target_to_the_partner():
     items = Items(torch.arange(3), torch.arange(3), {})
     present = torch.ones(3, dtype=torch.bool)
     block = soft(items, torch.eye(3), present, temperature=0.1, share=0.3)
-    expected = torch.eye(3) + torch.e ** -10.0 * (1 - torch.eye(3))
+    expected = torch.eye(3) + torch.e**-10.0 * (1 - torch.eye(3))
     torch.testing.assert_close(block(slice(0, 3), slice(0, 3)), expected)

@@ -1,12 +1,14 @@
 """What every registered objective must hold, whatever its options; one suite over the registry."""
 
 import itertools
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 from example_world import (
     EDGES,
+    WIDTH,
     Case,
     absent,
     ask,
@@ -29,6 +31,28 @@ NEEDS = ("tokens", "labels", "ema", "views", "recon", "contrary", "memory")
 
 COLLECTIVE = {"simdino": "its coding rate is that of the covariance of all rows together"}
 """Objectives that compare no two rows, by name, with the reason why their rows still interact."""
+
+
+FOUR = math.log(4)
+TEXTS = 0.5 * (FOUR + math.log(6))
+CHANCE = {
+    **dict.fromkeys(
+        ("contrastive", "topk_filtered", "queue", "mined", "hcl", "mix", "gram", "sum", "late",
+         "segment_attention", "mil_nce", "fdt"), FOUR,
+    ),
+    "contrary": (2 * TEXTS + 0.5 * FOUR) / 2.5,  # the edge without texts weighs half
+    "sigmoid": 4 * math.log(2),
+    "mv_infonce": math.log(11 / 2),
+    "mv_dhel": 3 * math.log(3) + 2 / 0.5 - math.log(3),
+    "simdino": -1 - (WIDTH + 4) / (WIDTH * 4) * 0.5 * math.log(1 + WIDTH / 0.05),
+}  # fmt: skip
+"""Loss of four complete rows that cannot be told apart, two contrary texts each, by objective."""
+
+NO_CHANCE = {
+    "byol": "without negatives nothing is told apart",
+    "masked": "what it fills in depends on its first weights",
+}
+"""Objectives whose loss has no such value, by name, with the reason."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -83,6 +107,27 @@ def test_an_ordinary_batch_has_a_loss_and_moves_vectors(case, worlds):
     assert found.terms
     assert torch.tensor(found.loss).isfinite()
     assert any(bool(g.abs().sum() > 0) for g in found.vectors.values())
+
+
+def test_every_objective_of_this_project_has_a_chance_value_or_a_reason():
+    own = registry.installed("modalities")["ecg"].distribution
+    known = registry.installed("objectives").items()
+    assert {n for n, p in known if p.distribution == own} == CHANCE.keys() | NO_CHANCE.keys()
+
+
+@pytest.mark.parametrize("name", CHANCE)
+def test_vectors_that_cannot_be_told_apart_cost_chance(name, worlds):
+    entry = registry.load("objectives", name)
+    alike = changed(one_group(worlds[1]), alike_and_apart)
+    found = ask(Case(entry, entry.examples[0]).build(), alike)
+    assert found.loss == pytest.approx(CHANCE[name], abs=2e-5)
+
+
+def alike_and_apart(key, name, value):
+    """Give every row one vector and a patient of its own."""
+    if key == "items.group":
+        return torch.arange(len(value))
+    return torch.ones_like(value) if key.endswith((".emb", ".tokens")) else value
 
 
 def test_the_order_of_the_rows_changes_nothing(case, worlds):

@@ -35,6 +35,14 @@ def batch(count=12, present=None):
     return Encoded(emb, {"a": there, "b": there, **(present or {})})
 
 
+def soft_targets(unit, temperature, most=0.3):
+    """Return (B, B) targets: likeness to a row's partner, of which others hold `most` at most."""
+    likeness = ((unit @ unit.T - 1) / temperature).exp().fill_diagonal_(0.0)
+    least = (most / (1 - most) / likeness.sum(1)).clamp(max=1.0)
+    weights = likeness * torch.minimum(least[:, None], least[None]) + torch.eye(len(unit))
+    return weights / weights.sum(1, keepdim=True)
+
+
 def test_other_targets_and_scores_are_refused():
     with pytest.raises(ValidationError, match="targets"):
         MixOptions(targets="same_text")
@@ -149,7 +157,7 @@ def test_after_its_share_of_the_training_targets_are_soft():
     encoded = batch()
     loss = objective(sides="query", temperature=0.2, soft_temperature=0.3, until=0.5)
     a, b = (normalize(encoded.emb[k], dim=-1) for k in "ab")
-    soft = (b @ b.T / 0.3).softmax(1)
+    soft = soft_targets(b, 0.3)
     logits = a @ b.T / 0.2
     expected = -0.5 * (
         (soft * logits.log_softmax(1)).sum() + (soft * logits.T.log_softmax(1)).sum()
@@ -165,7 +173,7 @@ def test_no_gradient_flows_through_soft_targets():
     b = encoded.emb["b"].requires_grad_()
     objective(sides="query", temperature=0.2)(encoded, items(12), LATE).total.backward()
     unit = normalize(b.detach(), dim=-1)
-    soft = (unit @ unit.T / 0.125).softmax(1)
+    soft = soft_targets(unit, 0.125)
     copy = b.detach().clone().requires_grad_()
     logits = normalize(encoded.emb["a"], dim=-1) @ normalize(copy, dim=-1).T / 0.2
     fixed = (soft * logits.log_softmax(1)).sum() + (soft * logits.T.log_softmax(1)).sum()
