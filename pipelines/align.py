@@ -19,6 +19,7 @@ from pipelines.encode import CachedPart, Crew, Encoding, contrary_of, encode, hi
 from pipelines.harmonize import conflict_share, harmonized
 from pipelines.objectives.entry import Need, ObjectiveEntry, ObjectiveOptions
 from pipelines.objectives.objective import Encoded, Items, LossOut, Memory, Objective, Step
+from pipelines.placement import sent
 from pipelines.processes import Processes
 from pipelines.validation import mean_reciprocal_rank
 from pipelines.views import Views, draw_views, plain_views
@@ -104,7 +105,8 @@ class Alignment:
         self.modules.train()
         self._begin_epoch(step)
         encoding = encode(self.crew, views.first, batch, step=step)
-        second = encode(self.crew, views.second, batch, step=step) if views.second else None
+        twice = "views" in self.demand.needs  # also where this process's share is empty
+        second = encode(self.crew, views.second, batch, step=step) if twice else None
         moment = self._step(encoding, second, views, batch, step)
         items = self._items(batch)
         out = self.objective(encoding.encoded, items, moment)
@@ -112,13 +114,14 @@ class Alignment:
             return {}
         parts = [*encoding.parts, *(second.parts if second else ())]
         terms = self._shared(out)
+        met = [*_gathered(encoding, second), *(c.emb for c in moment.contrary.values())]
         if self.config.gradients == "harmonize" and len(terms) > 1:
-            conflicts = self._harmonize(list(terms.values()), parts, _gathered(encoding, second))
+            conflicts = self._harmonize(list(terms.values()), parts, met)
         else:
             conflicts = {}
             processes = self.crew.processes
             loss = torch.stack(list(terms.values())).sum()
-            processes.backward(processes.tie(loss, _gathered(encoding, second)))
+            processes.backward(processes.tie(loss, met))
             for part in parts:
                 part.replay()
             processes.sum_gradients(self.parameters().values())
@@ -187,7 +190,7 @@ class Alignment:
             return None, None
         with self.averages.applied(), torch.no_grad():
             first = encode(self.crew, views.first, batch, step=number).encoded
-            if not views.second:
+            if "views" not in self.demand.needs:
                 return first, None
             return first, encode(self.crew, views.second, batch, step=number).encoded
 
@@ -199,9 +202,8 @@ class Alignment:
         """Return the coded facts of rows; a fused vector equals no other's content."""
         items = self.pairing.table.items(rows)
         fused = {name: torch.full_like(items.ids, -1) for name in self.pairing.fused}
-        if not fused:
-            return items
-        return Items(items.ids, items.group, {**items.content, **fused}, items.label, items.ranks)
+        facts = (items.ids, items.group, {**items.content, **fused}, items.label, items.ranks)
+        return Items(*sent(facts, self.crew.device))
 
     def _shared(self, out: LossOut) -> dict[str, Tensor]:
         """Return this process's weighted part of every term; all parts add up to the loss."""
@@ -221,16 +223,16 @@ class Alignment:
         self, terms: Sequence[Tensor], parts: Sequence[CachedPart], gathered: Sequence[Tensor]
     ) -> dict[str, float]:
         """Set the gradients that remain when no term works against another."""
-        weights = list(self.parameters().values())
-        leaves = [leaf for part in parts for leaf in part.leaves]
+        weights, processes = list(self.parameters().values()), self.crew.processes
+        leaves = [*(leaf for part in parts for leaf in part.leaves), *processes.anchors]
         again = [value for part in parts for value in part.again()]
         found: list[list[Tensor | None]] = []
         for term in terms:
             direct = torch.autograd.grad(
-                self.crew.processes.tie(term, gathered), [*weights, *leaves],
+                processes.tie(term, gathered), [*weights, *leaves],
                 retain_graph=True, allow_unused=True,
             )  # fmt: skip
-            cached = _through(again, direct[len(weights) :], weights)
+            cached = _through(again, direct[len(weights) :][: len(again)], weights)
             found.append([_sum(a, b) for a, b in zip(direct[: len(weights)], cached, strict=True)])
         for term_gradients in found:
             self._sum_over_processes(weights, term_gradients)
@@ -250,9 +252,9 @@ class Alignment:
         """Embed all training rows as they are now."""
         with torch.no_grad():
             encoded = self._embedded(self.rows)
-        ids = torch.from_numpy(self.rows)
+        ids = sent(torch.from_numpy(self.rows), self.crew.device)
         return {
-            key: (ids[encoded.present[key].cpu()], vectors[encoded.present[key]])
+            key: (ids[encoded.present[key]], vectors[encoded.present[key]])
             for key, vectors in encoded.emb.items()
         }
 

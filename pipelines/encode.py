@@ -20,6 +20,7 @@ from pipelines.batch import Rows
 from pipelines.fusion.fusion import Fusion
 from pipelines.objectives.objective import Contrary, Encoded, Hidden, Step
 from pipelines.pairing import Pairing
+from pipelines.placement import device_of, sent
 from pipelines.processes import Processes
 from pipelines.towers import Tower
 from pipelines.views import CONTRARY, View, Views
@@ -51,11 +52,16 @@ class Crew:
     readers: Mapping[str, Reader] = field(default_factory=dict)
     fusions: Mapping[str, Fusion] = field(default_factory=dict)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the towers compute."""
+        return device_of(next(iter(self.towers.values())))
+
     def read(self, key: str, batch: Batch, rows: Rows) -> Features:
-        """Return the features of some samples."""
+        """Return the features of some samples, on the towers' device."""
         if key in self.readers:
             return self.readers[key](batch, rows)
-        return self.towers[key].features(batch)
+        return self.towers[key].features(sent(batch, self.device))
 
 
 class CachedPart:
@@ -67,7 +73,7 @@ class CachedPart:
 
     def __init__(self, crew: Crew, key: str, view: View, seed: int) -> None:
         self.crew, self.key, self.view, self.seed = crew, key, view, seed
-        self.bf16 = torch.is_autocast_enabled(_device(crew, key))
+        self.bf16 = torch.is_autocast_enabled(crew.device.type)
         with torch.no_grad():
             *self.leaves, self.valid = self._encode()
         for leaf in self.leaves:
@@ -75,8 +81,7 @@ class CachedPart:
 
     def again(self) -> list[Tensor]:
         """Return the leaves' values once more, with the same dropout, with a graph."""
-        device = _device(self.crew, self.key)
-        with torch.autocast(device, torch.bfloat16, enabled=self.bf16):
+        with torch.autocast(self.crew.device.type, torch.bfloat16, enabled=self.bf16):
             return self._encode()[:-1]
 
     def replay(self) -> None:
@@ -88,7 +93,7 @@ class CachedPart:
 
     def _encode(self) -> list[Tensor]:
         torch.manual_seed(self.seed)
-        return _encode(self.crew, self.key, self.view.batch, self.view.rows)
+        return _encode(self.crew, self.key, self.view)
 
 
 @dataclass(frozen=True)
@@ -133,8 +138,8 @@ def encode(crew: Crew, views: Mapping[str, View], rows: Rows, *, step: int) -> E
     gathered = _gathered(crew, {k: s.values for k, s in shares.items()}, has)
     for key, tower in crew.towers.items():
         pooled = gathered[key][0]
-        at = has[key].nonzero()[:, 0].to(pooled.device)
-        present[key] = has[key].to(pooled.device)
+        at = sent(has[key].nonzero()[:, 0], crew.device)
+        present[key] = sent(has[key], crew.device)
         dim = tower.head.linear.out_features
         vectors = tower.head(pooled) if len(at) else pooled.new_zeros(0, dim)
         emb[key] = _whole(vectors.float(), at, len(rows))
@@ -169,9 +174,11 @@ def hidden_of(crew: Crew, views: Views, rows: Rows, encoded: Encoded) -> dict[st
         parts = (encoder.patchify(masked.target).float(), encoder.patchify(masked.hidden).float())
         cut[key] = [_padded(part, length) for part in parts]
     found = {}
-    for key, values in _gathered(crew, cut, has).items():
+    with torch.no_grad():  # who has no row of it may not wait for a gradient
+        gathered = _gathered(crew, cut, has)
+    for key, values in gathered.items():
         at = has[key].nonzero()[:, 0]
-        target, hidden = (_whole(v, at, len(rows)) for v in values)
+        target, hidden = (sent(_whole(v, at, len(rows)), crew.device) for v in values)
         classes = views.masked[key].classes
         found[key] = Hidden(target if classes is None else target.long(), hidden > 0, classes)
     return found
@@ -182,7 +189,8 @@ def contrary_of(
 ) -> dict[str, Contrary]:
     """Return the vectors of contrary texts of the whole batch.
 
-    They are encoded with a graph, and standardised as the batch's own texts are.
+    They are encoded with a graph, and standardised as the batch's own texts are. The loss has to
+    be tied to them, as to all that is gathered.
     """
     share = crew.processes.share(len(rows))
     found = {}
@@ -192,14 +200,15 @@ def contrary_of(
         emb = pooled.new_zeros(count, CONTRARY, tower.head.linear.out_features)
         has = torch.zeros(count, CONTRARY)
         if opposites.batch is not None:
-            features = tower.features(opposites.batch).pooled.float()
+            features = tower.features(sent(opposites.batch, crew.device)).pooled.float()
             at = (opposites.at, opposites.number)
-            emb = emb.index_put(at, tower.head.along(features, pooled).float())
+            vectors = tower.head.along(features, pooled).float()
+            emb = emb.index_put(sent(at, crew.device), vectors)
             has[at] = 1.0
         every = torch.ones(len(rows), dtype=torch.bool)
         emb, has = _gathered(crew, {key: [emb, has]}, {key: every})[key]
         if bool(has.any()):
-            found[key] = Contrary(emb, has > 0)
+            found[key] = Contrary(emb, sent(has > 0, crew.device))
     return found
 
 
@@ -210,20 +219,19 @@ def _fusion_draws(crew: Crew, name: str, rows: Rows, step: int) -> Tensor | None
         return None
     moment = Step(number=step, seed=crew.pairing.seed)
     ids = torch.from_numpy(rows)
-    return torch.stack([moment.draw(ids, f"fuse {name} {key}") for key in fusion.of], dim=1)
+    draws = [moment.draw(ids, f"fuse {name} {key}") for key in fusion.of]
+    return sent(torch.stack(draws, dim=1), crew.device)
 
 
 def _share(crew: Crew, key: str, view: View | None, step: int) -> Share:
-    tower, size = crew.towers[key], crew.micro_batch
-    if view is None:
-        return Share(_nothing(tower), [])
+    cuts = _cuts(crew, key, view)
+    if not cuts:
+        return Share(_nothing(crew.towers[key]), [])
     torch.manual_seed(dropout_seed(crew.pairing.seed, key, step, 0))
-    if size is None or len(view.rows) <= size:
-        return Share(_encode(crew, key, view.batch, view.rows), [])
-    pieces = [slice(start, start + size) for start in range(0, len(view.rows), size)]
-    cuts = [View(view.at[p], view.batch.select(p), view.rows[p]) for p in pieces]
+    if len(cuts) == 1:
+        return Share(_encode(crew, key, cuts[0]), [])
     if not torch.is_grad_enabled():
-        encoded = [_encode(crew, key, cut.batch, cut.rows) for cut in cuts]
+        encoded = [_encode(crew, key, cut) for cut in cuts]
         return Share([_joined(list(c)) for c in zip(*encoded, strict=True)], [])
     seeds = [dropout_seed(crew.pairing.seed, key, step, number) for number in range(len(cuts))]
     parts = [CachedPart(crew, key, *pair) for pair in zip(cuts, seeds, strict=True)]
@@ -231,15 +239,36 @@ def _share(crew: Crew, key: str, view: View | None, step: int) -> Share:
     return Share([_joined(list(column)) for column in columns], parts)
 
 
-def _encode(crew: Crew, key: str, batch: Batch, rows: Rows) -> list[Tensor]:
+def _cuts(crew: Crew, key: str, view: View | None) -> list[View]:
+    """Return a view in parts of `micro_batch` rows; none where a share lacks the modality.
+
+    Processes that hold an encoder in parts run it equally often: who has fewer parts is given
+    views that keep no row of what they encode.
+    """
+    cuts: list[View] = []
+    if view is not None:
+        size = crew.micro_batch or len(view.rows)
+        pieces = [slice(start, start + size) for start in range(0, len(view.rows), size)]
+        cuts = [View(view.at[p], view.batch.select(p), view.rows[p]) for p in pieces]
+        cuts = [view] if len(cuts) == 1 else cuts
+    if crew.towers[key].in_parts:
+        shelf = crew.pairing.shelves[key]
+        some = shelf.decoded.rows[:1]
+        idle = View(torch.zeros(0, dtype=torch.int64), shelf.batch(some), some)
+        cuts += [idle] * (crew.processes.largest(len(cuts)) - len(cuts))
+    return cuts
+
+
+def _encode(crew: Crew, key: str, view: View) -> list[Tensor]:
     """Return pooled features, then tokens where the tower has them, then token validity."""
     tower = crew.towers[key]
-    features = crew.read(key, batch, rows)
+    features = crew.read(key, view.batch, view.rows)
     pooled = features.pooled.float()
-    if not tower.has_tokens:
-        return [pooled, pooled.new_ones(len(pooled), 1)]
-    tokens, valid = tower.tokens(features)
-    return [pooled, tokens, valid.float()]
+    found = [pooled, pooled.new_ones(len(pooled), 1)]
+    if tower.has_tokens:
+        tokens, valid = tower.tokens(features)
+        found = [pooled, tokens, valid.float()]
+    return found if len(view.at) == len(view.rows) else [v[: len(view.at)] for v in found]
 
 
 def _nothing(tower: Tower) -> list[Tensor]:
@@ -298,10 +327,6 @@ def _whole(values: Tensor, at: Tensor, count: int) -> Tensor:
 def _bare(tower: Tower) -> Encoder:
     """Return the encoder inside whatever adapts it."""
     return next(m for m in tower.encoder.modules() if isinstance(m, Encoder))
-
-
-def _device(crew: Crew, key: str) -> str:
-    return crew.towers[key].head.linear.weight.device.type
 
 
 def dropout_seed(seed: int, key: str, step: int, number: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,10 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from pipelines.checkpoint import Progress, load_progress, save_progress
+from pipelines.parts import clipped, part_like, whole
+from pipelines.placement import precision
 from pipelines.processes import Processes
 from pipelines.signals import collected
 from workbench.config import FitConfig
 from workbench.errors import Failure, Stopped
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""What AdamW keeps of each weight beside its number of steps."""
 
 
 class Lesson(Protocol):
@@ -94,15 +99,6 @@ def fit(
     loop.take_best()
 
 
-def use_bf16(precision: str) -> bool:
-    """Whether to multiply in bfloat16: as asked, or where this processor does so natively."""
-    if precision != "auto":
-        return precision == "bf16"
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_avx512_bf16_supported())
-
-
 class _Loop:
     """The state of one fit."""
 
@@ -112,6 +108,8 @@ class _Loop:
         self.lesson, self.config, self.folder, self.processes = lesson, config, folder, processes
         self.patience: int | None = None
         self.weights = dict(lesson.parameters())
+        self.device = next((w.device for w in self.weights.values()), torch.device("cpu"))
+        self.bf16 = precision(config.precision, self.device).name == "bf16"
         self.optimizer = torch.optim.AdamW(_groups(self.weights, config), lr=config.learning_rate)
         self.per_epoch = len(lesson.batches(0))
         if self.per_epoch == 0:
@@ -132,7 +130,7 @@ class _Loop:
         batch, views = self._prepared(done, helper)
         rate = self._rate(done)
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cpu", torch.bfloat16, enabled=use_bf16(self.config.precision)):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             logs = self.lesson.learn(batch, views, done)
         if logs:
             self._apply(batch, logs, rate)
@@ -169,7 +167,7 @@ class _Loop:
         return self.epoch_batches[epoch][position]
 
     def _apply(self, batch: Any, logs: Mapping[str, float], rate: float) -> None:
-        norm = nn.utils.clip_grad_norm_(self.weights.values(), self.config.clip)
+        norm = clipped(self.weights.values(), self.config.clip)
         if not (math.isfinite(logs["loss"]) and bool(torch.isfinite(norm))):
             raise Failure(
                 f"loss {logs['loss']}, gradient norm {float(norm)} at step {self.progress.step}; "
@@ -198,15 +196,15 @@ class _Loop:
         facts["stopped"] = self.patience is not None and facts["stale"] >= self.patience
 
     def save(self) -> None:
-        if not self.processes.first:
-            return
-        tensors = {k: v for k, v in self.progress.tensors.items() if k.startswith("best/")}
+        tensors = dict(self.progress.tensors)
         tensors |= {f"weight/{k}": v.detach() for k, v in self._state().items()}
         for name, weight in self.weights.items():
             for field, value in self.optimizer.state.get(weight, {}).items():
                 tensors[f"moment/{field}/{name}"] = value
-        self.progress.tensors = tensors
-        save_progress(self.folder.path, self.progress, self.folder.key)
+        content = {k: whole(v) for k, v in tensors.items()}  # all processes bring their parts
+        if self.processes.first:
+            progress = replace(self.progress, tensors=content)
+            save_progress(self.folder.path, progress, self.folder.key)
 
     def restore(self) -> None:
         found = load_progress(self.folder.path, self.folder.key)
@@ -214,17 +212,17 @@ class _Loop:
         self._agree(0 if found is None else found.step)
         if found is None:
             return
-        self.progress = found
         self._put(found.tensors, "weight/")
         for name, weight in self.weights.items():
-            state = {
-                field: found.tensors[f"moment/{field}/{name}"]
-                for field in ("step", "exp_avg", "exp_avg_sq")
-                if f"moment/{field}/{name}" in found.tensors
-            }
-            if state:
-                self.optimizer.state[weight] = state
-        self.progress.tensors = {k: v for k, v in found.tensors.items() if k.startswith("best/")}
+            if f"moment/step/{name}" in found.tensors:
+                moments = {m: found.tensors[f"moment/{m}/{name}"] for m in MOMENTS}
+                self.optimizer.state[weight] = {
+                    "step": found.tensors[f"moment/step/{name}"],
+                    **{m: part_like(value, weight.detach()) for m, value in moments.items()},
+                }
+        best = {k: part_like(found.tensors[f"best/{k}"], v.detach())
+                for k, v in self._state().items() if f"best/{k}" in found.tensors}  # fmt: skip
+        self.progress = replace(found, tensors={f"best/{k}": v for k, v in best.items()})
 
     def _agree(self, step: int) -> None:
         """Refuse to go on from different checkpoints, as a slow shared disk may show them."""
@@ -244,7 +242,7 @@ class _Loop:
     def _put(self, tensors: Mapping[str, Tensor], prefix: str) -> None:
         with torch.no_grad():
             for name, tensor in self._state().items():
-                tensor.copy_(tensors[prefix + name])
+                tensor.copy_(part_like(tensors[prefix + name], tensor.detach()))
 
     def _rate(self, step: int) -> float:
         """Linear warm-up, then cosine to one hundredth of the peak."""

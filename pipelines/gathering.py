@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 BUCKET_BYTES = 25 << 20
 """Gradients travel together until they hold so many bytes."""
@@ -76,9 +77,10 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Replace gradients by their sum over processes; where no process has one, none appears.
 
     Args:
-        parameters: the same ones in the same order on every process.
+        parameters: the same ones in the same order on every process. What is in parts is left
+            out: its gradient was summed as it came to be.
     """
-    mine = list(parameters)
+    mine = [p for p in parameters if not isinstance(p, DTensor)]
     if not mine:
         return
     known = _known_somewhere([p.grad is not None for p in mine])

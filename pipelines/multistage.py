@@ -79,7 +79,8 @@ def refined(
 ) -> list[str | None]:
     """Return each row's cluster, those of earlier stages in front; None outside training.
 
-    A row is placed by the mean of the vectors that it holds.
+    A row is placed by the mean of the vectors that it holds. The first process decides: the last
+    bits of a sum, which may differ between devices, can move a row.
 
     Args:
         before: clusters by row of the stages before.
@@ -87,6 +88,13 @@ def refined(
         clusters: k of k-means, at most one for two rows.
         number: which stage that was.
     """
+    found = crew.processes.from_first("clusters", lambda: _refined(before, crew, clusters, number))
+    return list(found)
+
+
+def _refined(
+    before: Sequence[str | None] | None, crew: Crew, clusters: int, number: int
+) -> list[str | None]:
     from sklearn.cluster import KMeans
 
     pairing = crew.pairing

@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from pipelines.placement import device_of, sent
 from pipelines.prefix_check import PrefixPlan, plan_prefix, token_counts
 from pipelines.prefix_rows import DTYPES, Places, RowStore, StoredDtype
 from workbench.encoder import Features
@@ -55,22 +56,24 @@ class PrefixCache:
                 there, such as masked views, run through the whole encoder and are not kept.
         """
         store = self._store()
+        device = device_of(self.plan.cut.encoder)
         hidden = self._kept(store, batch, places)
         if hidden is not None:
             self.read += len(batch)
-            return self.plan.cut.resume(batch, hidden)
-        stored = DTYPES[self.dtype]
-        features, hidden = self.plan.cut.observe(batch, lambda h: h.to(stored).to(h.dtype))
+            return self.plan.cut.resume(*sent((batch, hidden), device))
+        stored, seen = DTYPES[self.dtype], sent(batch, device)
+        features, hidden = self.plan.cut.observe(seen, lambda h: h.to(stored).to(h.dtype))
         self.computed += len(batch)
         self._keep(store, batch, places, hidden=hidden)
         return features
 
     def _store(self) -> RowStore:
         """Return the rows of this precision: autocast changes what the first blocks compute."""
-        autocast = torch.is_autocast_enabled("cpu")
-        name = str(torch.get_autocast_dtype("cpu")).removeprefix("torch.") if autocast else "plain"
+        kind = device_of(self.plan.cut.encoder).type
+        autocast = torch.is_autocast_enabled(kind)
+        name = str(torch.get_autocast_dtype(kind)).removeprefix("torch.") if autocast else "plain"
         if name not in self.stores:
-            key = {**self.plan.key, "autocast": name, "torch": torch.__version__}
+            key = {**self.plan.key, "autocast": name, "torch": torch.__version__, "device": kind}
             self.stores[name] = RowStore(
                 self.folder / name, key,
                 count=self.plan.count, trailing=self.plan.trailing, dtype=self.dtype,

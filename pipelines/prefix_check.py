@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from pipelines.batch import Shelf
 from pipelines.lora import tensor_digest
+from pipelines.placement import device_of, sent
 from pipelines.plan import Part, digest_of
 from pipelines.prefix_cut import Cut, entry_module, ran_before
 from pipelines.towers import Tower
@@ -100,11 +101,13 @@ class _Trial:
 
 def _trial(cut: Cut, before: list[nn.Module], shelf: Shelf) -> _Trial | str:
     """Run a few samples with and without the first blocks and return what fits, or why nothing."""
-    batch = shelf.batch(shelf.decoded.rows[:CHECKED])
+    device = device_of(cut.encoder)
+    batch = sent(shelf.batch(shelf.decoded.rows[:CHECKED]), device)
     if reason := _random(cut, batch):
         return reason
     shape = _seeded(cut, batch)[1].shape
-    ragged = len({_seeded(cut, one)[1].shape[1:] for one in _extremes(shelf)}) > 1
+    alone = [sent(one, device) for one in _extremes(shelf)]
+    ragged = len({_seeded(cut, one)[1].shape[1:] for one in alone}) > 1
     if ragged and (reason := _not_told(batch, shape)):
         return reason
     fitting = _fitting(cut, before, batch, ragged=ragged)
@@ -121,7 +124,7 @@ def token_counts(batch: Batch) -> list[int]:
     values, valid = batch.values, batch.valid
     if valid is None:
         return [values.shape[1]] * len(values)
-    order = torch.arange(1, valid.shape[1] + 1)
+    order = torch.arange(1, valid.shape[1] + 1, device=valid.device)
     return [int(n) for n in (valid * order).amax(dim=1)]
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pipelines.batch import Rows, Shelf, epoch_batches
+from pipelines.placement import device_of, sent
 from pipelines.processes import Processes
 from workbench.config import PretrainConfig
 from workbench.encoder import Encoder, Features
@@ -39,7 +40,12 @@ class MaskedModelling:
         self.held = _rows(shelf, manifest, "val")
         self.ids = [manifest.ids[int(r)] for r in self.rows]
         torch.manual_seed(derive_seed(seed, "mask head", shelf.part.key) % 2**63)
-        self.head = self._build_head()
+        self.head = sent(self._build_head(), self.device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the encoder computes."""
+        return device_of(self.encoder)
 
     def parameters(self) -> Mapping[str, nn.Parameter]:
         """Encoder and prediction head."""
@@ -106,16 +112,17 @@ class MaskedModelling:
             raise Failure(f"{self.shelf.part.key}: no training row to pretrain on")
         masked = self._hide(self.shelf.batch(self.rows[:1]), ("size",))
         with torch.no_grad():
-            tokens = _tokens(self.encoder(masked.batch), self.shelf.part.key)
+            seen = sent(masked.batch, self.device)
+            tokens = _tokens(self.encoder(seen), self.shelf.part.key)
         elements = self.encoder.patchify(masked.target).shape[2]
         return nn.Linear(tokens.shape[2], elements * (masked.classes or 1))
 
     def _loss(self, masked: Masked, mine: slice) -> Tensor:
         """Return what some rows of a batch add to its mean cost per hidden element."""
-        hidden = self.encoder.patchify(masked.hidden).bool()
+        hidden = self.encoder.patchify(sent(masked.hidden, self.device)).bool()
         count = hidden.sum().clamp_min(1)
-        hidden, target = hidden[mine], self.encoder.patchify(masked.target[mine])
-        features = self.encoder(masked.batch.select(mine))
+        target = self.encoder.patchify(sent(masked.target[mine], self.device))
+        hidden, features = hidden[mine], self.encoder(sent(masked.batch.select(mine), self.device))
         tokens = _tokens(features, self.shelf.part.key)
         if self.encoder.drop_tokens and features.token_valid is not None:
             hidden = hidden & features.token_valid[..., None]  # what was left out costs nothing

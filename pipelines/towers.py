@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -75,7 +75,10 @@ class Tower(nn.Module):
         encoder: the encoder, wrapped by peft where it has adapters.
         head: the projection into the shared space.
         token_head: the projection of tokens, where the objective compares tokens.
+        in_parts: whether processes share the encoder's weights, and so have to run it together.
     """
+
+    in_parts: ClassVar[bool] = False
 
     def __init__(
         self, encoder: nn.Module, width: int, dim: int, token_width: int | None = None

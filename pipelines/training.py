@@ -6,15 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from pipelines.align import Alignment, demand_of
+from pipelines.align import Alignment, Demand, demand_of
 from pipelines.batch import Rows, Shelf, item_table
 from pipelines.encode import Crew, Reader
-from pipelines.fit import FitFolder, fit, use_bf16
+from pipelines.fit import FitFolder, fit
 from pipelines.frozen import fit_heads
 from pipelines.frozen_linear import faster
 from pipelines.fusion import build_fusions
@@ -22,9 +21,11 @@ from pipelines.lora import base_tensors, tensor_digest
 from pipelines.objectives.entry import Shapes
 from pipelines.objectives.objective import Objective
 from pipelines.pairing import Pairing
+from pipelines.placement import placement, precision, sent
 from pipelines.plan import Plan
 from pipelines.prefix import PrefixCache, plan_prefix
 from pipelines.processes import Processes
+from pipelines.sharding import sharded
 from pipelines.stacked import stacked
 from pipelines.towers import Tower, build_encoder, build_tower, load_tower, save_tower, token_width
 from workbench.config import Lora
@@ -48,7 +49,8 @@ def build_objective(plan: Plan, shelves: Mapping[str, Shelf]) -> Objective:
     rows = max((len(shelf.place) for shelf in shelves.values()), default=0)
     torch.manual_seed(derive_seed(plan.pipeline.seed, "objective weights") % 2**63)
     shapes = Shapes(plan.pipeline.align.dim, rows, recon)
-    return plan.objective.build(options, plan.edges(), shapes)
+    built = plan.objective.build(options, plan.edges(), shapes)
+    return sent(built, placement(plan.pipeline.device).device)
 
 
 def make_pairing(
@@ -72,6 +74,7 @@ def build_crew(plan: Plan, pairing: Pairing, bases: Bases, processes: Processes)
             token_width=width,
         )  # fmt: skip
     fusions = build_fusions(align.fuse, align.dim, seed=seed)
+    towers, fusions = sent((towers, fusions), placement(plan.pipeline.device).device)
     return Crew(towers, pairing, processes, align.micro_batch, {}, fusions)
 
 
@@ -93,8 +96,11 @@ def align(plan: Plan, crew: Crew, objective: Objective, folders: Mapping[str, Fi
     if config.warm_heads:
         heads = config.model_copy(update={"epochs": config.warm_heads, "patience": None})
         fit_heads(crew, objective, heads, demand, folders["heads"])
-    with shortcuts(plan, crew, folders["align"]) as quick:
-        lesson = Alignment(quick, objective, config, demand)
+    with (
+        shortcuts(plan, crew, folders["align"]) as quick,
+        _shared_out(quick, plan, demand) as parts,
+    ):
+        lesson = Alignment(parts, objective, config, demand)
         fit(lesson, config, folders["align"], config.patience, crew.processes)
     for key, tower in crew.towers.items():
         moved = tensor_digest(base_tensors(tower.encoder)) != before[key]
@@ -109,11 +115,11 @@ def shortcuts(plan: Plan, crew: Crew, folder: FitFolder) -> Iterator[Crew]:
     What was chosen for each modality, and why, is logged. Yields the crew to train with.
     """
     align = plan.pipeline.align
-    precision: Literal["bf16", "fp32"] = "bf16" if use_bf16(align.precision) else "fp32"
+    chosen = precision(align.precision, crew.device).name
     readers: dict[str, Reader] = {}
     with ExitStack() as stack:
         for key, tower in crew.towers.items():
-            swap = stack.enter_context(faster(tower.encoder, precision=precision))
+            swap = stack.enter_context(faster(tower.encoder, precision=chosen))
             shelf = crew.pairing.shelves[key]
             prefix = "prefix_cache: off"
             if align.prefix_cache != "off":
@@ -125,6 +131,16 @@ def shortcuts(plan: Plan, crew: Crew, folder: FitFolder) -> Iterator[Crew]:
                     readers[key] = _reader(cache, shelf)
             folder.log({"step": 0, "modality": key, "frozen": swap.describe(), "prefix": prefix})
         yield replace(crew, readers=readers)
+
+
+@contextmanager
+def _shared_out(crew: Crew, plan: Plan, demand: Demand) -> Iterator[Crew]:
+    """Share out the encoders that train in full, where the plan says so."""
+    if not plan.pipeline.align.shard:
+        yield crew
+        return
+    with sharded(crew, demand) as parts:
+        yield parts
 
 
 def _reader(cache: PrefixCache, shelf: Shelf) -> Reader:
@@ -159,6 +175,7 @@ def load_crew(plan: Plan, pairing: Pairing, folder: Path) -> Crew:
     for name, fusion in fusions.items():
         fusion.load_state_dict(load_file(str(folder / name / "fusion.safetensors")))
         fusion.eval()
+    fusions = sent(fusions, placement(plan.pipeline.device).device)
     return Crew(towers, pairing, Processes.alone(), plan.pipeline.align.micro_batch, {}, fusions)
 
 
@@ -169,7 +186,8 @@ def load_towers(plan: Plan, folder: Path) -> dict[str, Tower]:
         {key: load_tower(part, dim, place / key, seed=seed) for key, part in plan.parts.items()}
         for place in stage_folders(plan, folder)
     ]
-    return stages[0] if len(stages) == 1 else stacked(stages)
+    towers = stages[0] if len(stages) == 1 else stacked(stages)
+    return sent(towers, placement(plan.pipeline.device).device)
 
 
 def stage_folders(plan: Plan, folder: Path) -> list[Path]:

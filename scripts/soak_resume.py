@@ -1,7 +1,9 @@
 """Kills a small run at seeded random moments and resumes it, until every end equals the first.
 
-Run: python scripts/soak_resume.py [--rounds 50] [--seed 0] [--out FOLDER]
-Prints a line per round; exits 1 when a resumed run's metrics.json differs by a byte.
+Run: python scripts/soak_resume.py [--rounds 50] [--seed 0] [--jobs 2] [--out FOLDER]
+Prints a line per round, with the stage that the kill met; exits 1 when a resumed run's metrics.json
+differs by a byte, or when the kills missed a stage. Rounds are independent, each in a folder of its
+own, so as many run beside each other as there are processors.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -41,18 +44,18 @@ modalities:
     encoder: {name: text_tiny, options: {width: 16, heads: 2, blocks: 1}}
     adapt: {lora: {rank: 4, alpha: 8}}
 pretrain:
-  ecg: {epochs: 6, batch_size: 8, precision: fp32, checkpoint_every: 2}
+  ecg: {epochs: 4, batch_size: 8, precision: fp32, checkpoint_every: 2}
 align:
   edges: {anchor: report}
   dim: 8
   batch_size: 8
-  epochs: 6
+  epochs: 4
   precision: fp32
   checkpoint_every: 2
 evaluate:
   - {task: retrieval, query: ecg, gallery: report, relation: same_label, label: ecg_finding}
-  - {task: probe, query: ecg, label: ecg_finding}
 replicates: 100
+controls: {random_frozen: 0, unaligned: true}
 """
 
 
@@ -101,6 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "soak-resume")
     arguments = parser.parse_args()
     shutil.rmtree(arguments.out, ignore_errors=True)
@@ -111,12 +115,21 @@ def main() -> None:
     lengths = measured(reference)
     print("reference:", ", ".join(f"{k} {v:.1f} s" for k, v in lengths.items()))
     expected = reference.metrics()
-    rows = list(rounds(pipeline, lengths, expected, arguments.rounds, arguments.seed))
-    broken = [why for _, why in rows if why != "equal"]
-    for stage, count in sorted(Counter(stage for stage, _ in rows).items()):
-        print(f"killed in {stage:<9} {count:3d}")
-    print(f"{len(rows) - len(broken)} of {len(rows)} resumed to the same bytes")
-    broken += [*terminated(pipeline, lengths, expected), *second_refused(pipeline, expected)]
+    soak = Soak(pipeline, lengths, expected, arguments.seed)
+    begun = time.monotonic()
+    with ThreadPoolExecutor(arguments.jobs) as pool:
+        rows = list(pool.map(soak.round, range(arguments.rounds)))
+        seconds = time.monotonic() - begun
+        broken = [why for _, why in rows if why != "equal"]
+        met = Counter(stage for stage, _ in rows)
+        for stage in sorted({*STAGES, *met}, key=lambda s: (s not in STAGES, s)):
+            print(f"killed in {stage:<9} {met[stage]:3d}")
+        print(f"{len(rows) - len(broken)} of {len(rows)} resumed to the same bytes "
+              f"in {seconds:.0f} s")  # fmt: skip
+        missed = [s for s in STAGES if not met[s]] if arguments.rounds >= len(STAGES) else []
+        broken += [f"no kill met {stage}" for stage in missed]
+        broken += [why for why in pool.map(soak.terminated, STAGES) if why]
+    broken += second_refused(pipeline, expected)
     print("\n".join(broken) or "all kept")
     sys.exit(1 if broken else 0)
 
@@ -136,16 +149,47 @@ def measured(run: Run) -> dict[str, float]:
     return {n: b - a for n, (a, b) in zip(names, ends, strict=True) if n in STAGES}
 
 
-def rounds(
-    pipeline: Path, lengths: dict[str, float], expected: bytes, count: int, seed: int
-) -> Iterator[tuple[str, str]]:
-    """Yield, per round, the stage that was killed and what became of the run."""
-    for number in range(count):
-        run = Run(pipeline, pipeline.parent / f"round-{number:02d}")
-        stage = killed(run, lengths, STAGES[number % len(STAGES)], (seed, number))
-        why = resumed(run, expected)
-        print(f"round {number + 1:2d} of {count}: killed in {stage}, {why}", flush=True)
-        yield stage, why
+@dataclass(frozen=True)
+class Soak:
+    """What every round is held against.
+
+    Attributes:
+        pipeline: the file that all rounds run.
+        lengths: seconds of each stage in the reference run.
+        expected: metrics.json of the reference run.
+        seed: of the moments.
+    """
+
+    pipeline: Path
+    lengths: dict[str, float]
+    expected: bytes
+    seed: int
+
+    def round(self, number: int) -> tuple[str, str]:
+        """Return the stage in which a run was killed, and what became of it."""
+        run = Run(self.pipeline, self.pipeline.parent / f"round-{number:02d}")
+        aim = STAGES[number % len(STAGES)]
+        begun = time.monotonic()
+        stage = killed(run, self.lengths, aim, (self.seed, number))
+        why = resumed(run, self.expected)
+        seconds = time.monotonic() - begun
+        print(f"round {number + 1:2d}: killed in {stage}, {why} ({seconds:.0f} s)", flush=True)
+        return stage, why
+
+    def terminated(self, stage: str) -> str:
+        """Stop a run by SIGTERM in a stage; return what was not as promised, or nothing."""
+        run = Run(self.pipeline, self.pipeline.parent / f"term-{stage}")
+        process = reach(run, stage)
+        time.sleep(0.3 * self.lengths[stage])
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        code = process.wait()
+        seconds = time.monotonic() - begun
+        why = resumed(run, self.expected)
+        told = f"SIGTERM in {stage}: exit code {code} after {seconds:.1f} s, then {why}"
+        print(told, flush=True)
+        kept = code == 128 + signal.SIGTERM and seconds <= TERM_SECONDS and why == "equal"
+        return "" if kept else told
 
 
 def killed(run: Run, lengths: dict[str, float], stage: str, key: tuple[int, int]) -> str:
@@ -185,28 +229,17 @@ def resumed(run: Run, expected: bytes) -> str:
     return "equal"
 
 
-def terminated(pipeline: Path, lengths: dict[str, float], expected: bytes) -> Iterator[str]:
-    """Stop a run by SIGTERM in every stage; yield what was not as promised."""
-    for stage in STAGES:
-        run = Run(pipeline, pipeline.parent / f"term-{stage}")
-        process = reach(run, stage)
-        time.sleep(0.3 * lengths[stage])
-        begun = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        code = process.wait()
-        seconds = time.monotonic() - begun
-        why = resumed(run, expected)
-        print(f"SIGTERM in {stage}: exit code {code} after {seconds:.1f} s, then {why}", flush=True)
-        if code != 128 + signal.SIGTERM or seconds > TERM_SECONDS or why != "equal":
-            yield f"SIGTERM in {stage}: exit code {code}, {seconds:.1f} s, {why}"
-
-
 def second_refused(pipeline: Path, expected: bytes) -> Iterator[str]:
-    """Start a second run in the folder of a living one; yield what was not as promised."""
+    """Start a second run in the folder of a living one; yield what was not as promised.
+
+    The first is held meanwhile, so that it lives for as long as the second takes to start.
+    """
     run = Run(pipeline, pipeline.parent / "twice")
     first = reach(run, "align")
+    first.send_signal(signal.SIGSTOP)
     line = [sys.executable, "-m", "workbench", "run", str(pipeline), "--out", str(run.folder)]
     second = subprocess.run(line, capture_output=True, text=True, check=False)
+    first.send_signal(signal.SIGCONT)
     print(f"second run: exit code {second.returncode}, {second.stderr.strip()}")
     if second.returncode != 2 or f"process {first.pid} on" not in second.stderr:
         yield f"a second run was not refused by name: {second.stderr.strip()}"

@@ -10,6 +10,7 @@ from pipelines import multistage
 from pipelines.api import Run
 from pipelines.multistage import refined
 from pipelines.plan import make_plan
+from pipelines.processes import Processes
 from pipelines.run import run_plan
 from pipelines.stacked import stacked
 from pipelines.towers import Tower
@@ -55,7 +56,9 @@ def test_clusters_of_two_independent_stages_cross(monkeypatch):
     names = None
     for stage in range(2):
         monkeypatch.setattr(multistage, "_means", lambda crew, k=kinds[stage]: centres[k])
-        names = refined(names, SimpleNamespace(pairing=pairing), 3, stage + 1)
+        names = refined(
+            names, SimpleNamespace(pairing=pairing, processes=Processes.alone()), 3, stage + 1
+        )
     assert names[190:] == [None] * 10
     pairs = {(names[i], kinds[0, i], kinds[1, i]) for i in range(190)}
     assert len(pairs) == len({name for name, _, _ in pairs}) == 9

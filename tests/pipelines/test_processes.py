@@ -21,9 +21,9 @@ from workbench.errors import Failure
 from workbench.seeding import keyed_rng
 
 EXAMPLE = Path(__file__).with_name("example_processes.py")
-LESSONS = ["contrastive", "contrastive by label", "contrastive in parts", "contrastive harmonized",
-           "contrastive shared", "contrastive shared in parts", "sigmoid", "gram", "queue", "byol",
-           "hcl", "masked", "contrary", "simdino", "pretrain ecg", "pretrain report"]  # fmt: skip
+LESSONS = ["contrastive by label", "contrastive in parts", "contrastive harmonized",
+           "contrastive shared in parts", "sigmoid", "gram", "queue", "byol", "hcl", "simdino",
+           "pretrain ecg"]  # fmt: skip
 
 
 def torchrun(world, *words):
@@ -114,17 +114,9 @@ def test_shares_are_contiguous_and_cover_every_row():
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A pipeline file in a folder of its own."""
-    path = tmp_path_factory.mktemp("worlds")
-    (path / "prompts.yaml").write_text(PROMPTS)
-    (path / "small.yaml").write_text(SMALL)
-    return path
-
-
-@pytest.fixture(scope="module")
-def found(folder):
-    return learnt(folder / "small.yaml", folder, [*LESSONS, "contrastive trained"])
+def found(small_folder):
+    names = [*LESSONS, "contrastive trained"]
+    return learnt(small_folder / "small.yaml", small_folder / "worlds", names)
 
 
 @pytest.mark.parametrize("world", [2, 3])
@@ -137,43 +129,41 @@ def test_several_processes_learn_what_one_learns(found, name, world):
 def test_encoders_in_parts_train_alike_and_resume_to_the_same_bits(found, world):
     logs, mine = (found[w][0]["contrastive trained"] for w in (1, world))
     assert mine.pop("0 apart") == 0.0
-    assert len(mine) > 8
+    assert len(mine) > 1
     for key, loss in mine.items():
         assert loss == pytest.approx(logs[key], rel=1e-5), key
 
 
 @pytest.mark.slow
-def test_several_processes_learn_what_one_learns_with_every_objective(folder):
+def test_several_processes_learn_what_one_learns_with_every_objective(small_folder):
     names = sorted(set(registry.installed("objectives")) - set(LESSONS))
-    found = learnt(folder / "small.yaml", folder / "every", names)
+    found = learnt(small_folder / "small.yaml", small_folder / "every", names)
     for name in names:
         for world in (2, 3):
             compare(found, name, world)
 
 
-def test_a_run_that_loses_a_process_ends_names_it_and_resumes(found, folder):
-    words = ["-m", "workbench", "run", folder / "small.yaml", "--out", folder / "killed"]
+def test_a_run_that_loses_a_process_ends_names_it_and_resumes(found, small_folder, tmp_path):
+    assert found
+    words = ["-m", "workbench", "run", small_folder / "small.yaml", "--out", tmp_path]
     process = torchrun(2, *words)
-    log = folder / "killed" / "log.jsonl"
-    while process.poll() is None and not log.is_file():
+    while process.poll() is None and not (tmp_path / "log.jsonl").is_file():
         time.sleep(0.01)
     time.sleep(keyed_rng("loss of a rank", os.getpid()).uniform(0, 1.0))
-    victim = rank_of(process.pid, 1)
-    begun = time.monotonic()
+    victim, begun = rank_of(process.pid, 1), time.monotonic()
     os.kill(victim, signal.SIGKILL)
     said = ended(process, 60)
     assert time.monotonic() - begun < 30
     assert process.returncode != 0
     assert f"rank 0: rank 1 (process {victim} on " in said, said
     assert re.search(r"exitcode +: 3 ", said) or "exitcode: -9" in said
-    assert not (folder / "killed" / "metrics.json").exists()
-    assert not list((folder / "killed").glob("progress/*/LATEST.*"))
+    assert not (tmp_path / "metrics.json").exists()
     again = torchrun(2, *words)
     said = ended(again, 300)
     assert again.returncode == 0, said
-    expected = (folder / "run" / "metrics.json").read_bytes()
-    assert (folder / "killed" / "metrics.json").read_bytes() == expected
-    assert json.loads((folder / "killed" / "record.json").read_text())["processes"] == [2]
+    expected = (small_folder / "worlds" / "run" / "metrics.json").read_bytes()
+    assert (tmp_path / "metrics.json").read_bytes() == expected
+    assert json.loads((tmp_path / "record.json").read_text())["processes"] == [2]
 
 
 def rank_of(launcher, rank):

@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -54,3 +57,36 @@ def test_a_forked_worker_dies_of_the_signal_as_it_always_did():
             os._exit(0)
         status = os.waitpid(child, 0)[1]
     assert os.waitstatus_to_exitcode(status) == -signal.SIGTERM
+
+
+def workbench(*words):
+    line = [sys.executable, "-m", "workbench", *map(str, words)]
+    return subprocess.Popen(
+        line, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def test_a_run_refuses_a_second_one_and_ends_with_143_after_a_checkpoint(small_file, tmp_path):
+    words = ["run", small_file, "--set", "align.epochs=5000", "--out", tmp_path / "run"]
+    first = workbench(*words)
+    try:
+        steps = tmp_path / "run" / "progress" / "align" / "LATEST"
+        while first.poll() is None and not steps.is_file():
+            time.sleep(0.02)
+        second = workbench(*words)
+        said = second.communicate(timeout=60)[1]
+        assert second.returncode == 2
+        assert "E-CKP-017" in said
+        assert f"process {first.pid} on " in said
+        begun = time.monotonic()
+        first.send_signal(signal.SIGTERM)
+        said = first.communicate(timeout=60)[1]
+    finally:
+        first.kill()
+    assert first.returncode == 143, said
+    assert time.monotonic() - begun < 20
+    assert "stopped by signal 15; checkpoint at step" in said
+    assert not (tmp_path / "run" / "run.lock").exists()
+    step = int(said.rpartition("checkpoint at step ")[2].split()[0])
+    assert steps.read_text() == f"step-{step:08d}"
