@@ -1,6 +1,6 @@
 """Measures bootstrap intervals of AUROCs against a loop over scikit-learn and against torchmetrics.
 
-Run: python benchmarks/bootstrap.py [--write docs/benchmarks/bootstrap.md]
+Run: make bench-bootstrap, or python benchmarks/bootstrap.py [--write docs/benchmarks/bootstrap.md]
 
 The peers are measured on a few replicates each, in turn with ours in one process, and scaled to all
 of them; a peer that is not installed is named and left out.
@@ -57,7 +57,7 @@ def _head() -> list[str]:
         f"drawn. Medians of {ROUNDS}, ratios from alternating runs in one process; peers ran {FEW} "
         "replicates of every label and are scaled.",
         "",
-        f"Command: `python benchmarks/bootstrap.py {' '.join(sys.argv[1:])}`",
+        "Command: `make bench-bootstrap`",
     ]
 
 

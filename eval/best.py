@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from eval.pairs import exact_pairs, pairs_of, within
 from eval.ties import Ints, Reals
+from eval.tiles import find_above, lying
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 SPARE = 8  # more candidates than K, so that float32 rounding loses none of the K best
-MANY = 8  # where more than one item in so many is a candidate, whole rows are sorted through
+MANY = 16  # where more than one item in so many is a candidate, better marks are looked for
+PARTS = 4  # parts of a tile per item kept, whose maxima give such a mark
 
 
 class Best:
@@ -64,29 +66,50 @@ class Best:
         """Return the rows that gain an item, with scores and columns that hold all they gain."""
         import torch
 
-        mark, keep = self.scores[:, -1:], min(self.scores.shape[1], table.shape[1])
-        lying = not table.is_contiguous()  # a tile read sideways is searched as it is in memory
-        better = table.T > mark.T if lying else table > mark
-        if int(better.count_nonzero()) * MANY > table.numel():
+        marks, most = self.scores[:, -1].numpy(), 1 / MANY
+        found = find_above(table, marks, most=most)
+        if found is None:
+            found = find_above(table, np.maximum(marks, self._reached(table)), most=most)
+        if found is None:
+            keep = min(self.scores.shape[1], table.shape[1])
             scores, columns = table.contiguous().topk(keep, dim=1)
             return torch.arange(len(table)), scores, columns
-        row, column = better.nonzero().unbind(1)
-        if lying:
-            order = column.argsort(stable=True)
-            row, column = column[order], row[order]
+        row, column = map(torch.from_numpy, found)
         return _padded(row, table[row, column], column)
+
+    def _reached(self, table: Tensor) -> Floats:
+        """Return (n,) marks just below the K-th largest maximum of equal parts of each row.
+
+        At least K scores exceed them. Minus infinity where the tile is too short for parts.
+        """
+        scores, sideways = lying(table)
+        keep, size = self.scores.shape[1], table.shape[1]
+        step = size // (PARTS * keep)
+        if step < 2:
+            return np.full(len(table), -np.inf, dtype=np.float32)
+        used = step * PARTS * keep
+        parts = (
+            scores[:used].reshape(step, PARTS * keep, -1).max(axis=0).T if sideways
+            else scores[:, :used].reshape(len(scores), step, PARTS * keep).max(axis=1)
+        )  # fmt: skip
+        least = np.partition(parts, -keep, axis=1)[:, -keep]
+        return np.nextafter(least, np.float32(-np.inf))
 
     def finish(self, score: Cosine, gallery: Floats) -> tuple[Ints, Reals]:
         """Return (n, K) items and their exact scores, ties by gallery number."""
-        items = self.items.numpy()
-        missing = self.scores.numpy() == -np.inf
-        rows = np.repeat(np.arange(len(items)), items.shape[1])
-        pairs = np.stack([rows, np.where(missing, 0, items).reshape(-1)], axis=1)
-        exact = exact_pairs(score, self.query, gallery, pairs=pairs)
-        exact = np.where(missing, -np.inf, exact.reshape(items.shape))
+        items, near = self.items.numpy(), self.scores.numpy()
+        if self.top == 0:
+            return items[:, :0], near[:, :0].astype(np.float64)
+        # what lies further below the K-th than rounding reaches is not among the K best
+        reach = 2 * score.slack(self.query.shape[1])
+        wanted = np.isfinite(near) & (near >= near[:, self.top - 1 : self.top] - reach)
+        rows, columns = wanted.nonzero()
+        exact = np.full(items.shape, -np.inf)
+        pairs = np.stack([rows, items[rows, columns]], axis=1)
+        exact[rows, columns] = exact_pairs(score, self.query, gallery, pairs=pairs)
         order = np.lexsort((items, -exact))[:, : self.top]
-        chosen = np.take_along_axis(np.where(missing, -1, items), order, axis=1)
-        scores = np.take_along_axis(np.where(missing, np.nan, exact), order, axis=1)
+        chosen = np.take_along_axis(np.where(wanted, items, -1), order, axis=1)
+        scores = np.take_along_axis(np.where(wanted, exact, np.nan), order, axis=1)
         return chosen, scores
 
 

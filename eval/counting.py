@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from eval.pairs import exact_pairs, pairs_of, within
 from eval.threads import in_threads
 from eval.ties import Ints, Ranking, Reals
+from eval.tiles import count_above, find_above
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
+LISTED = 1 / 64  # up to this share of scores is listed one by one; more are counted by rows
 FEW = 1 / 16  # up to this share of scores is looked up one by one; more are sorted
-SCANNED = 1 << 20  # scores searched for unsure ones at a time: 4 MB in float32
+BINS = 1 << 13  # bins of scores, a byte each and row, by which unsure ones are found
 SORTED = 32  # rows that a thread sorts at a time
-SCANS = 32  # unsure thresholds per query from which on looking up every score is quicker
 
 
 class Counter:
@@ -59,6 +60,7 @@ class Counter:
         self.above, self.tied = np.zeros_like(self.positives), np.zeros_like(self.positives)
         self.marks = torch.from_numpy(self.thresholds.astype(np.float32))
         self.window = _window(score.slack(query.shape[1]), exact)
+        self.low, self.high = ((self.marks + w).numpy() for w in (-self.window, self.window))
 
     def add(self, table: Tensor, start: int, items: Floats) -> None:
         """Count one tile (n, T) of float32 scores; its items are `start` and the T - 1 after.
@@ -89,84 +91,95 @@ class Counter:
         return Ranking(query, above, tied, positives, positives.astype(np.float64), self.sizes)
 
     def _against_one(self, table: Tensor) -> Ints:
-        """Count scores surely above the one threshold; return the (row, column) of unsure ones.
-
-        Clamped to plus or minus a power of two, the differences of a row add up without rounding
-        and tell how many are above; a smaller one is unsure.
-        """
-        import torch
-
-        apart = (table - self.marks).clamp_(-self.window, self.window)
-        balance = torch.mv(apart, torch.ones(table.shape[1]))
-        sure = (balance / self.window + table.shape[1]) / 2
-        unsure = (apart.abs_().amin(1) < self.window).nonzero()[:, 0]
-        part = table[unsure] - self.marks[unsure]
-        sure[unsure] = (part >= self.window).sum(1).float()
-        self.above[:, 0] += sure.numpy().astype(np.int64)
-        place, column = (part.abs() < self.window).nonzero().unbind(1)
-        return _listed(unsure[place], column)
+        """Count scores surely above the one threshold; return the (row, column) of unsure ones."""
+        low, high = self.low[:, 0], self.high[:, 0]
+        found = find_above(table, low, most=LISTED)
+        if found is not None:
+            row, column = found
+            sure = table.numpy()[row, column] > high[row]
+            self.above[:, 0] += np.bincount(row[sure], minlength=len(low))
+            return np.stack([row[~sure], column[~sure]], axis=1)
+        counts = count_above(table, high)
+        self.above[:, 0] += counts
+        unsure = np.flatnonzero(count_above(table, low) != counts)
+        scores = table.numpy()[unsure]
+        near = (scores > low[unsure, None]) & (scores <= high[unsure, None])
+        place, column = near.nonzero()
+        return np.stack([unsure[place], column], axis=1)
 
     def _against(self, table: Tensor) -> Ints:
         """Count scores surely above each threshold; return the (row, column) of unsure ones."""
-        table = table.contiguous()
-        places = (table > self.marks[:, :1] - self.window).flatten().nonzero()[:, 0]
-        if len(places) <= FEW * table.numel():
-            return self._look_up(table, places)
-        return self._sort(table, places)
+        found = find_above(table, self.low[:, 0], most=FEW)
+        return self._sort(table) if found is None else self._look_up(table, *found)
 
-    def _look_up(self, table: Tensor, places: Tensor) -> Ints:
+    def _look_up(self, table: Tensor, rows: Ints, columns: Ints) -> Ints:
         """Find the thresholds below each of (L,) scores, named by their places in the tile."""
         import torch
 
+        row, column = torch.from_numpy(rows), torch.from_numpy(columns)
         n, width = self.thresholds.shape
-        row = torch.div(places, table.shape[1], rounding_mode="floor")
         real = self.marks[self.marks.isfinite()]
         low, high = float(real.min()), float(real.max())
         # one search serves all rows: the thresholds of each lie in a stretch of their own
         stretch = high - low + 8 * self.window
         ladder = self.marks.double().clamp(max=high + 3 * self.window) - low
         ladder += stretch * torch.arange(n)[:, None]
-        value = table.flatten()[places].double().clamp(max=high + self.window)
+        value = table[row, column].double().clamp(max=high + self.window)
         found = torch.searchsorted(ladder.flatten(), value - low + self.window + stretch * row)
         below = found - row * width
         highest = self.marks[row, (below - 1).clamp(min=0)]
         near = (below > 0) & (value - highest < self.window)
         self.above += self._at_least(row[~near].numpy(), below[~near].numpy())
-        return _listed(row[near], places[near] % table.shape[1])
+        unsure = near.numpy()
+        return np.stack([rows[unsure], columns[unsure]], axis=1)
 
-    def _sort(self, table: Tensor, places: Tensor) -> Ints:
+    def _sort(self, table: Tensor) -> Ints:
         """Sort every row of the tile and find each threshold's place in it."""
         import torch
 
         n, size = table.shape
-        ladder = table.numpy().copy()
+        ladder = np.array(table.numpy(), order="C")
         in_threads(lambda i: ladder[i : i + SORTED].sort(axis=1), range(0, n, SORTED))
-        ranked, low = torch.from_numpy(ladder), self.marks - self.window
-        place = torch.searchsorted(ranked, low, right=True)
+        ranked = torch.from_numpy(ladder)
+        place = torch.searchsorted(ranked, torch.from_numpy(self.low), right=True)
         following = ranked.gather(1, place.clamp(max=size - 1))
-        unsure = ((place < size) & (following < self.marks + self.window)).nonzero()
-        if len(unsure) > SCANS * n:
-            return self._look_up(table, places)
-        near = self._scan(table, unsure)
+        unsure = ((place < size) & (following < torch.from_numpy(self.high))).nonzero()
+        near = self._scan(table, unsure.numpy())
         values = table.numpy()[near[:, 0], near[:, 1]]
-        counted = _count_below(low.numpy(), near[:, 0], values)
-        self.above += size - place.numpy() - self._at_least(near[:, 0], counted)
+        below = _count_below(self.low, near[:, 0], values)
+        self.above += size - place.numpy() - self._at_least(near[:, 0], below)
         return near
 
-    def _scan(self, table: Tensor, unsure: Tensor) -> Ints:
-        """Return the (row, column) of scores near to any of (F, 2) thresholds (row, number)."""
-        import torch
+    def _scan(self, table: Tensor, unsure: Ints) -> Ints:
+        """Return the (row, column) of scores near to any of (F, 2) thresholds (row, number).
 
-        size = table.shape[1]
-        found = [np.zeros(0, dtype=np.int64)]
-        for part in torch.split(unsure, max(1, SCANNED // size)):
-            mark = self.marks[part[:, 0], part[:, 1]][:, None]
-            scores = table[part[:, 0]]
-            near = (scores > mark - self.window) & (scores < mark + self.window)
-            which, column = near.nonzero().unbind(1)
-            found.append((part[which, 0] * size + column).numpy())
-        places = np.unique(np.concatenate(found))
-        return np.stack([places // size, places % size], axis=1)
+        Scores fall into bins, and only those in a bin that a window touches are looked at.
+        """
+        scores, mine = table.numpy(), (unsure[:, 0], unsure[:, 1])
+        if len(unsure) == 0:
+            return np.zeros((0, 2), dtype=np.int64)
+        start, end = self.low[mine].min(), self.high[mine].max()
+        step = max(float(end - start) / BINS, 4 * self.window)  # a window touches two bins at most
+
+        def bin_of(values: NDArray[Any]) -> NDArray[np.int32]:
+            place = ((values - start) / np.float32(step)).clip(-1, BINS + 1)
+            return np.asarray(place.astype(np.int32) + 1)
+
+        touched = np.zeros((len(scores), BINS + 3), dtype=bool)
+        for ends in (self.low, self.high):
+            touched[unsure[:, 0], bin_of(ends[mine])] = True
+        chosen = np.empty(scores.shape, dtype=bool)
+
+        def choose(first: int) -> None:
+            for row, bins in enumerate(bin_of(scores[first : first + SORTED]), first):
+                touched[row].take(bins, out=chosen[row])
+
+        in_threads(choose, range(0, len(scores), SORTED))
+        row, column = divmod(np.flatnonzero(chosen), scores.shape[1])
+        value = scores[row, column]
+        below = _count_below(self.low, row, value)
+        near = (below > 0) & (value < self.high[row, below - 1])
+        return np.stack([row[near], column[near]], axis=1)
 
     def _settle(self, near: Ints, items: Floats) -> None:
         """Count unsure (row, column) pairs of a tile by their exact scores."""
@@ -190,11 +203,6 @@ def _window(slack: float, exact: Reals) -> float:
     """Return a power of two beyond which float32 cannot have swapped a score with a threshold."""
     largest = max(1.0, float(np.abs(exact).max(initial=1.0)))
     return 2.0 ** math.ceil(math.log2(slack + 4 * largest * 2.0**-24))
-
-
-def _listed(rows: Tensor, columns: Tensor) -> Ints:
-    """Return (L, 2) pairs of (L,) rows and columns."""
-    return np.stack([rows.numpy(), columns.numpy()], axis=1)
 
 
 def _distinct(scores: Reals, rows: Ints, n: int) -> tuple[Reals, Ints]:

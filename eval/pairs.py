@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.threads import in_threads
+
 if TYPE_CHECKING:
     from eval.scores import Cosine
 
@@ -15,6 +17,7 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 CHUNK_ELEMENTS = 1 << 16  # 0.5 MB of float64 products at a time, which caches hold
+SHARE = 16  # chunks that a thread takes at a time
 SAMPLE = 256
 DENSE = 4096  # from here on it pays to look for equal vectors first
 
@@ -73,7 +76,10 @@ def _chunks(score: Cosine, query: Floats, items: Floats, *, pairs: Ints) -> NDAr
     found = np.empty(len(pairs), dtype=np.float64)
     step = max(1, CHUNK_ELEMENTS // max(1, query.shape[1]))
 
-    for start in range(0, len(pairs), step):
-        part = pairs[start : start + step]
-        found[start : start + step] = score.exact(query[part[:, 0]], items[part[:, 1]])
+    def fill(first: int) -> None:
+        for start in range(first, min(first + SHARE * step, len(pairs)), step):
+            part = pairs[start : start + step]
+            found[start : start + step] = score.exact(query[part[:, 0]], items[part[:, 1]])
+
+    in_threads(fill, range(0, len(pairs), SHARE * step))
     return found

@@ -139,7 +139,7 @@ class _Part:
 
     def __init__(self, problem: Problem, numbers: Ints) -> None:
         self.problem, self.numbers = problem, numbers
-        self.query = np.ascontiguousarray(problem.query[numbers])
+        self.query = _taken(problem.query, numbers)
         self.left = _tensor(self.query)
         excluded = [problem.excluded[i] for i in numbers]
         self.counter = Counter(
@@ -167,6 +167,13 @@ def _query_blocks(problem: Problem, size: int) -> Iterator[Ints]:
         start = max(0, end - min(size, max(1, THRESHOLDS // widest)))
         yield np.sort(order[start:end])
         end = start
+
+
+def _taken(vectors: Floats, numbers: Ints) -> Floats:
+    """Return some vectors in one piece, without a copy where they lie side by side."""
+    first, last = int(numbers[0]), int(numbers[-1])
+    together = len(numbers) == last - first + 1
+    return np.ascontiguousarray(vectors[first : last + 1] if together else vectors[numbers])
 
 
 def _tiles(gallery: Floats, size: int) -> Iterator[tuple[int, Tensor]]:

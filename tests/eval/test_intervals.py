@@ -1,11 +1,20 @@
 """Group bootstrap: what is refused, what is invariant, and whether intervals cover."""
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import numpy as np
 import pytest
 
 from eval.areas import area
 from eval.intervals import Resampler, bca
 from eval.weighted import macro_mean, mean
+
+
+def draws_of(values):
+    replicates = Resampler([f"g{i % 13}" for i in range(len(values))], 8, 50)
+    truth = (values > 0.4).astype(float)
+    return replicates.draw(area("auroc", values.round(1), truth, index=replicates.index))[0]
 
 
 def test_no_row_gives_no_value():
@@ -56,6 +65,22 @@ def test_the_order_of_rows_changes_nothing():
     found = one.estimate(mean(values, one.index))
     assert found == two.estimate(mean(values[order], two.index))
     assert found != Resampler(groups, 6, 300).estimate(mean(values, one.index))
+
+
+def test_replicates_drawn_again_later_or_fewer_are_the_same_bits():
+    groups = [f"g{i % 23}" for i in range(70)]
+    long, short = Resampler(groups, 4, 90), Resampler(sorted(groups), 4, 40)
+    assert np.array_equal(long._drawn[:40], short._drawn)
+    assert not np.array_equal(long._drawn, Resampler(groups, 5, 90)._drawn)
+    assert not np.array_equal(long._drawn, Resampler([f"h{g}" for g in groups], 4, 90)._drawn)
+
+
+def test_replicates_drawn_side_by_side_are_the_same_bits():
+    values = np.random.default_rng(2).random(60)
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        apart = list(pool.map(draws_of, [values, values]))
+    assert np.array_equal(apart[0], apart[1])
+    assert np.array_equal(apart[0], draws_of(values))
 
 
 def test_a_constant_outcome_falls_back_to_percentiles():

@@ -1,6 +1,6 @@
 """From vectors to metrics against independent implementations and against every possible order."""
 
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -71,7 +71,7 @@ def test_ties_are_the_mean_over_every_order_of_equal_vectors(levels, good):
     orders = [
         of_one_order([relevant[i] for i in order])
         for order in permutations(range(len(levels)))
-        if all(levels[a] <= levels[b] for a, b in zip(order, order[1:], strict=False))
+        if all(levels[a] <= levels[b] for a, b in pairwise(order))
     ]
     for name, value in found.items():
         expected = np.mean([order[name] for order in orders])

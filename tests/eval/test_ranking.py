@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from eval import ties
 from eval.ranking import Problem, mirrored, rank, rank_both
 from eval.scores import score
 from workbench.errors import Failure
@@ -69,6 +71,32 @@ def test_counts_equal_the_full_matrix(most, copies, excluded):
 def test_tile_sizes_change_no_bit(most):
     problem = make_problem(9, most_positives=most, copies=True, excluded=3)
     assert flatten(problem) == flatten(problem, query_tile=3, gallery_tile=11)
+
+
+@pytest.mark.parametrize("most", [1, 12])
+def test_the_number_of_threads_changes_no_bit(most):
+    forward = make_problem(4, most_positives=most, copies=True, excluded=3)
+    before, found = torch.get_num_threads(), []
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        found.append([by_query(part) for part in rank_both(forward, turned(forward))])
+    torch.set_num_threads(before)
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("metric", [ties.hit, ties.ndcg, ties.mrr])
+def test_an_item_below_every_positive_changes_nothing(metric):
+    problem = make_problem(6, most_positives=4)
+    rule, far = problem.score, -problem.query.sum(axis=0)
+    apart = replace(problem, query=rule.prepare(problem.query - 9 * far / np.linalg.norm(far)))
+    longer = replace(apart, gallery=np.concatenate([apart.gallery, rule.prepare(far[None])]))
+    values = []
+    for one in (apart, longer):
+        (part,) = rank(one)
+        values.append(metric(part.ranking, *([] if metric is ties.mrr else [5])))
+    assert (part.ranking.above < len(apart.gallery)).all()
+    assert np.array_equal(values[0], values[1], equal_nan=True)
+    assert np.isfinite(values[0]).sum() > 20
 
 
 def test_scores_that_differ_by_less_than_float32_are_told_apart():
