@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.gallery import Gallery, also_in_gallery, build, excluded
+from eval.gallery import Gallery, also_in_gallery, build, excluded, training_items
 from eval.presence import add_presence
 from eval.problems import posed, ranked
 from eval.ranking import Problem, Ranked, rank_both
@@ -79,7 +79,7 @@ def _report(
         "score": space.score, "rank": options.columns()[-1] if options.ranks else None,
         "gallery_size": len(found.gallery), "gallery_size_raw": found.gallery.raw_size,
         "config_digest": config_digest(options, context), "n_excluded": found.queries.excluded,
-        "flags": _gallery_flags(space, options),
+        "flags": _gallery_flags(space, options, found),
     }  # fmt: skip
     pools: list[tuple[str | None, NDArray[np.bool_]]] = [
         (None, np.ones(len(found.queries), dtype=bool))
@@ -140,11 +140,17 @@ def _related(
     return positives, hidden
 
 
-def _gallery_flags(space: Space, options: RetrievalOptions) -> tuple[str, ...]:
-    """Say whether the gallery holds training items, and where it is another split's."""
+def _gallery_flags(space: Space, options: RetrievalOptions, found: Searched) -> tuple[str, ...]:
+    """Say what of the gallery is another split's, was trained on, or is a copy of a query."""
     split = options.gallery_split or options.split
     flags = () if split == options.split else (f"gallery split: {split}",)
-    return (*flags, "gallery holds training items") if split == "train" else flags
+    trained = training_items(found.gallery, space.vectors[options.gallery])
+    copied = int((~found.novel).sum())
+    told = (
+        f"gallery holds {trained} training items" if trained else "",
+        f"{copied} queries have a copy in the gallery" if copied else "",
+    )
+    return (*flags, *(text for text in told if text))
 
 
 def _predictions(found: Searched, options: RetrievalOptions) -> dict[str, list[Any]]:

@@ -17,6 +17,8 @@ Exclude = Literal["self", "group", "none"]
 Merge = Literal["content", "none"]
 Ints = NDArray[np.int64]
 
+TRAINING = "train"
+
 
 @dataclass(frozen=True)
 class Gallery:
@@ -84,3 +86,17 @@ def also_in_gallery(gallery: Gallery, queries: Selection, vectors: Vectors) -> N
         for item, row in zip(queries.items, queries.rows, strict=True)
     ]
     return np.array(found, dtype=bool)
+
+
+def training_items(gallery: Gallery, vectors: Vectors) -> int:
+    """Return how many entries are training items, by their rows or by a content that is equal."""
+    rows = gallery.rows
+    known: set[str] = set()
+    if vectors.digests is not None:
+        pairs = zip(vectors.ids, vectors.digests, strict=True)
+        known = {digest for i, digest in pairs if rows.splits[rows.position[i]] == TRAINING}
+    entries = zip(gallery.members, gallery.digests, strict=True)
+    return sum(
+        digest in known or any(rows.splits[row] == TRAINING for row in members)
+        for members, digest in entries
+    )

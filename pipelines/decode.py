@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,10 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines import prints
 from pipelines.plan import Part
 from workbench import registry
 from workbench.errors import BadInput
 from workbench.files import atomic_write
+from workbench.fingerprint import Fingerprint
 from workbench.manifest import Manifest
 from workbench.modality import Options, Sample, Source
 
@@ -67,29 +69,33 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one cell: a sample, or the fields of its quarantine line."""
+    """What became of one cell: a sample with its fingerprint, or the fields of its quarantine line."""
 
     row: int
     sample: Sample | None
     refusal: Mapping[str, str] | None
+    fingerprint: Fingerprint = field(default_factory=Fingerprint)
 
 
 def decode(part: Part, cells: Sequence[str | None], manifest: Manifest, folder: Path) -> None:
     """Decode the present cells of one modality into `folder`.
 
-    Writes arrays.bin, index.json and quarantine.json. Order never depends on what fails.
+    Writes arrays.bin, index.json, quarantine.json and the fingerprints. Order never depends on what
+    fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = [(i, Source(c, manifest.root)) for i, c in enumerate(cells) if c is not None]
     index: list[dict[str, Any]] = []
+    found: list[Fingerprint] = []
     refused: list[dict[str, Any]] = []
     with open(folder / "arrays.bin", "wb") as stream:
-        for outcome in _outcomes(part.type, part.options, jobs):
+        for outcome in outcomes(part, cells, manifest):
             if outcome.sample is None:
                 line = {"id": manifest.ids[outcome.row], "modality": part.key, "stage": "decode"}
                 refused.append({**line, **(outcome.refusal or {})})
             else:
                 index.append(_append(stream, outcome.row, outcome.sample))
+                found.append(outcome.fingerprint)
+    prints.save(folder, found)
     atomic_write(folder / "index.json", json.dumps(index).encode())
     atomic_write(folder / "quarantine.json", json.dumps(refused).encode())
 
@@ -111,6 +117,13 @@ def load_quarantine(folder: Path) -> list[dict[str, str]]:
     return list(json.loads((folder / "quarantine.json").read_text()))
 
 
+def array_digest(sample: Sample) -> str:
+    """Return the sha256 of a decoded array, its type and shape."""
+    hasher = hashlib.sha256(str((sample.data.dtype.str, sample.data.shape)).encode())
+    hasher.update(np.ascontiguousarray(sample.data).tobytes())
+    return hasher.hexdigest()
+
+
 def flag_counts(decoded: Decoded) -> dict[str, int]:
     """Count samples by flag."""
     return dict(sorted(Counter(f for flags in decoded.flags for f in set(flags)).items()))
@@ -118,25 +131,27 @@ def flag_counts(decoded: Decoded) -> dict[str, int]:
 
 def read_cell(modality: str, options: Options, row: int, source: Source) -> Outcome:
     """Read one cell; whatever a reader raises becomes a quarantine line, never a crash."""
+    reader = registry.modality(modality)
     try:
-        return Outcome(row, registry.modality(modality).read(source, options), None)
+        sample = reader.read(source, options)
+        return Outcome(row, sample, None, reader.fingerprint(sample, options))
     except BadInput as bad:
         return Outcome(row, None, bad.fields())
     except Exception as error:  # a reader's own defect must cost one cell, not the run
         return Outcome(row, None, _unexpected(modality, source, type(error).__name__))
 
 
-def _outcomes(
-    modality: str, options: Options, jobs: Sequence[tuple[int, Source]]
-) -> Iterator[Outcome]:
-    """Yield outcomes in the order of the jobs, from worker processes when there are many."""
+def outcomes(part: Part, cells: Sequence[str | None], manifest: Manifest) -> Iterator[Outcome]:
+    """Yield what became of the present cells, in order, from worker processes when there are many."""
+    jobs = [(i, Source(c, manifest.root)) for i, c in enumerate(cells) if c is not None]
+    modality, options = part.type, part.options
     if len(jobs) < POOL_FROM or registry.modality(modality).spec.cell == "text":
         for row, source in jobs:
             yield read_cell(modality, options, row, source)
         return
     chunks = [jobs[i : i + CHUNK] for i in range(0, len(jobs), CHUNK)]
-    for part in range(0, len(chunks), CHUNK):
-        yield from _pooled(modality, options, chunks[part : part + CHUNK])
+    for first in range(0, len(chunks), CHUNK):
+        yield from _pooled(modality, options, chunks[first : first + CHUNK])
 
 
 def _pooled(
@@ -180,12 +195,10 @@ def _unexpected(modality: str, source: Source, found: str) -> dict[str, str]:
 
 def _append(stream: Any, row: int, sample: Sample) -> dict[str, Any]:
     """Write a sample's arrays at the end of the file and return its index entry."""
-    hasher = hashlib.sha256(str((sample.data.dtype.str, sample.data.shape)).encode())
-    hasher.update(np.ascontiguousarray(sample.data).tobytes())
     meta = {k: v for k, v in sample.meta.items() if k != "text" and _plain(v)}
     return {
         "row": row,
-        "digest": hasher.hexdigest(),
+        "digest": array_digest(sample),
         "flags": list(sample.flags),
         "meta": meta,
         "data": _write_array(stream, sample.data),

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from modalities.dna import augment as views
+from modalities.dna import near as nearness
 from modalities.dna import read as reader
 from modalities.dna import synth
 from modalities.dna.alphabet import LETTERS
 from modalities.dna.entries import ENTRIES
 from modalities.dna.options import DnaOptions
+from workbench.fingerprint import Fingerprint
 from workbench.modality import Batch, EncoderEntry, Masked, Modality, Sample, Source, Spec
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ class Dna(Modality[DnaOptions]):
     options = DnaOptions
     encoders: dict[str, EncoderEntry[DnaOptions]] = ENTRIES
     findings = synth.FINDINGS
+    near_at = 1 - nearness.DISTANCE
 
     def read(self, source: Source, options: DnaOptions) -> Sample:
         """Decode a sequence in the cell, `file`, or `file#record`, to base codes (L,)."""
@@ -74,6 +77,16 @@ class Dna(Modality[DnaOptions]):
         from modalities.dna.picture import draw
 
         return draw(sample)
+
+    def fingerprint(self, sample: Sample, options: DnaOptions) -> Fingerprint:
+        """Return MinHash keys of the k-mers; see `modalities.dna.near`."""
+        del options
+        return nearness.fingerprint(sample)
+
+    def near(self, a: Sample, b: Sample, options: DnaOptions) -> float:
+        """Return 1 - distance of two aligned barcodes."""
+        del options
+        return nearness.near(a, b)
 
 
 DNA = Dna()

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modalities.ecg import near as nearness
 from modalities.ecg.encoder_options import ResnetOptions, TinyOptions, Vit1dOptions
 from modalities.ecg.leads import ORDERS
 from modalities.ecg.options import ECGOptions
 from modalities.ecg.read import LIMIT_MV, peek_ecg, read_ecg
 from modalities.ecg.synth import FINDINGS, write_finding
 from modalities.ecg.views import draw, hide, stack, vary
+from workbench.fingerprint import Fingerprint
 from workbench.modality import Batch, EncoderEntry, Masked, Modality, Sample, Source, Spec
 
 if TYPE_CHECKING:
@@ -45,6 +47,7 @@ class Ecg(Modality[ECGOptions]):
     options = ECGOptions
     encoders: Mapping[str, EncoderEntry[ECGOptions]] = {entry.name: entry for entry in _ENCODERS}
     findings = FINDINGS
+    near_at = nearness.CORRELATED
 
     def read(self, source: Source, options: ECGOptions) -> Sample:
         """Decode a record; see `modalities.ecg.read.read_ecg`."""
@@ -92,6 +95,16 @@ class Ecg(Modality[ECGOptions]):
     def preview(self, sample: Sample) -> Figure:
         """Draw the twelve leads."""
         return draw(sample, sample.meta.get("leads", ORDERS["standard"]))
+
+    def fingerprint(self, sample: Sample, options: ECGOptions) -> Fingerprint:
+        """Return what a shift in time leaves; see `modalities.ecg.near`."""
+        del options
+        return nearness.fingerprint(sample)
+
+    def near(self, a: Sample, b: Sample, options: ECGOptions) -> float:
+        """Return the correlation of two recordings after alignment."""
+        del options
+        return nearness.near(a, b)
 
 
 ECG = Ecg()

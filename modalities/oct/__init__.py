@@ -14,6 +14,8 @@ from modalities.oct.findings import FINDINGS
 from modalities.oct.options import OctOptions, PresetName
 from modalities.oct.read import read
 from modalities.oct.synth import write
+from modalities.perceptual import CORRELATED, correlation, perceptual
+from workbench.fingerprint import Fingerprint
 from workbench.modality import Batch, Masked, Modality, Sample, Source, Spec
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class Oct(Modality[OctOptions]):
     options = OctOptions
     encoders = ENCODERS
     findings = FINDINGS
+    near_at = CORRELATED
 
     def read(self, source: Source, options: OctOptions) -> Sample:
         """Decode a file or a folder of B-scans to (1, B-scans, depth, width)."""
@@ -78,6 +81,16 @@ class Oct(Modality[OctOptions]):
         from modalities.oct.preview import preview
 
         return preview(sample)
+
+    def fingerprint(self, sample: Sample, options: OctOptions) -> Fingerprint:
+        """Return the perceptual hash of the volume, pooled to 8 x 32 x 32."""
+        del options
+        return perceptual(sample, (8, 32, 32))
+
+    def near(self, a: Sample, b: Sample, options: OctOptions) -> float:
+        """Return the correlation of two volumes."""
+        del options
+        return correlation(a, b)
 
 
 OCT = Oct()

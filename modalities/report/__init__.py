@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from modalities.report import near as nearness
 from modalities.report.batches import hide, stack
 from modalities.report.contradict import contradictions
 from modalities.report.encoder_options import BagOptions, TextOptions, TinyOptions
@@ -19,6 +20,7 @@ from modalities.report.read import cut, read_report
 from modalities.report.synth import write_report
 from modalities.report.tokens import encode, tokenizer_digest, tokenizer_of
 from modalities.report.views import drop_tail, drop_words, shuffle_sentences
+from workbench.fingerprint import Fingerprint
 from workbench.modality import Batch, EncoderEntry, Masked, Modality, Sample, Source, Spec, Weights
 
 if TYPE_CHECKING:
@@ -57,6 +59,8 @@ class Report(Modality[ReportOptions]):
     options = ReportOptions
     encoders = ENCODERS
     findings = FINDINGS
+    near_at = nearness.ALIKE
+    repeats = True
 
     def read(self, source: Source, options: ReportOptions) -> Sample:
         """Decode inline text or a file; the text chosen is in `meta["text"]`."""
@@ -134,6 +138,16 @@ class Report(Modality[ReportOptions]):
             parse_math=False,
         )  # fmt: skip
         return figure
+
+    def fingerprint(self, sample: Sample, options: ReportOptions) -> Fingerprint:
+        """Return MinHash keys of the tokens, and the digest of the normalised text."""
+        del options
+        return nearness.fingerprint(sample)
+
+    def near(self, a: Sample, b: Sample, options: ReportOptions) -> float:
+        """Return the Jaccard similarity of two texts' runs of tokens."""
+        del options
+        return nearness.near(a, b)
 
     def complete(self, options: ReportOptions, weights: Weights) -> ReportOptions:
         """Use the tokenizer that came with the weights, unless one is named."""

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from modalities.perceptual import CORRELATED, correlation, perceptual
 from modalities.xray.encoder_options import CnnVitTinyOptions, VitOptions
 from modalities.xray.findings import FINDINGS
 from modalities.xray.options import XrayOptions
+from workbench.fingerprint import Fingerprint
 from workbench.modality import (
     Batch,
     EncoderEntry,
@@ -41,6 +43,7 @@ class Xray(Modality[XrayOptions]):
     )  # fmt: skip
     options = XrayOptions
     findings = FINDINGS
+    near_at = CORRELATED
     encoders = MappingProxyType({
         entry.name: entry
         for entry in (
@@ -113,6 +116,16 @@ class Xray(Modality[XrayOptions]):
         from modalities.xray.batches import preview
 
         return preview(sample)
+
+    def fingerprint(self, sample: Sample, options: XrayOptions) -> Fingerprint:
+        """Return the perceptual hash of the picture, pooled to 32 x 32."""
+        del options
+        return perceptual(sample, (32, 32))
+
+    def near(self, a: Sample, b: Sample, options: XrayOptions) -> float:
+        """Return the correlation of two pictures."""
+        del options
+        return correlation(a, b)
 
 
 XRAY = Xray()
