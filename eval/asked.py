@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import ValidationError, model_validator
 
 from eval.space import Rows, Space
-from eval.task import Context, Result, Task
+from eval.task import Context, Metric, Result, Task
 from workbench import registry
 from workbench.errors import Refusal
 from workbench.modality import Options
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from eval.labels import Truth
+    from eval.answers import Answers
 
 
 @dataclass(frozen=True)
@@ -36,10 +33,16 @@ class Asked:
     options: Options
 
     def answer(self, space: Space, context: Context, split: str | None = None) -> Result:
-        """Run the task without intervals, on its own split or another."""
-        options = self.options if split is None else self.options.model_copy(
-            update={"split": split}
-        )  # fmt: skip
+        """Run the task without intervals, on its own split or another.
+
+        Raises:
+            Refusal: the classes' examples come from that split, so that rows would be their own.
+        """
+        options = self.options
+        if split is not None:
+            examples = getattr(getattr(options, "anchors", None), "split", "")
+            refuse_fitting_on(split, examples, "of.anchors.from")
+            options = options.model_copy(update={"split": split})
         return self.task.run(space, options, replace(context, replicates=0))
 
 
@@ -102,27 +105,6 @@ class AskingOptions(Options):
         return inner.task.texts(inner.options, rows, context)
 
 
-@dataclass(frozen=True)
-class Answers:
-    """Class scores of the rows of one split. Legend: n rows, C classes.
-
-    Attributes:
-        kind: which vectors they come from, "features" or "values"; "" where there is one kind.
-        ids: n row ids, sorted.
-        groups: n groups.
-        scores: (n, C).
-        truth: the classes.
-        excluded: how many rows were left out, by reason.
-    """
-
-    kind: str
-    ids: tuple[str, ...]
-    groups: tuple[str, ...]
-    scores: NDArray[np.float64]
-    truth: Truth
-    excluded: Mapping[str, int]
-
-
 def asked(given: Mapping[str, Any]) -> Asked:
     """Return the task that an entry names, its options checked.
 
@@ -135,42 +117,26 @@ def asked(given: Mapping[str, Any]) -> Asked:
     return Asked(name, task, task.options.model_validate(rest))
 
 
-def answers(space: Space, inner: Asked, context: Context, split: str) -> list[Answers]:
-    """Return the class scores of a split, one entry per kind of vector that was scored."""
-    import numpy as np
+def answers(space: Space, inner: Asked, context: Context, split: str) -> dict[str, Answers]:
+    """Return the class scores of a split by kind, such as "features"; empty where none was made."""
+    from eval.answers import answers_of
 
     result = inner.answer(space, context, split)
-    table = result.predictions
-    if "included" not in table:
-        return []
-    kept = [i for i, included in enumerate(table["included"]) if included]
-    ids = tuple(str(table["id"][i]) for i in kept)
-    truth = _truth(space, inner, result, kept=kept)
     excluded = result.rows[0].n_excluded if result.rows else {}
-    return [
-        Answers(
-            name.removeprefix("scores").lstrip("_"), ids, tuple(table["group"][i] for i in kept),
-            np.array([column[i] for i in kept], dtype=float).reshape(len(kept), -1),
-            truth, excluded,
-        )
-        for name, column in table.items()
-        if name.startswith("scores")
-    ]  # fmt: skip
-
-
-def _truth(space: Space, inner: Asked, result: Result, *, kept: Sequence[int]) -> Truth:
-    """Return the classes of the rows; uncertain labels are read as the task reads them."""
-    from eval.labels import truth_of
-    from eval.selection import column
-
     options: Any = inner.options
-    classes = result.extras["classes"]
-    if options.labels == "single":
-        return truth_of([result.predictions["label"][i] for i in kept], classes, "single")
-    cells = column(space.rows, options.label)
-    position = space.rows.position
-    rows = [cells[position[result.predictions["id"][i]]] for i in kept]
-    return truth_of(rows, classes, "multi", uncertain=options.uncertain)
+    found = answers_of(
+        result.predictions, result.extras["classes"], options.labels, excluded=excluded
+    )
+    return {one.kind: one for one in found}
+
+
+def nothing(space: Space, options: AskingOptions, *, task: str, metric: str) -> Metric:
+    """Return the row that says that the task that was asked scored nothing."""
+    return Metric(
+        task=task, query=str(options.query), metric=metric, split=options.split,
+        model=space.model, value=None, gallery=options.gallery or options.anchor,
+        label=options.label, reason="no row was scored",
+    )  # fmt: skip
 
 
 def refuse_fitting_on(split: str, fit_split: str, field: str) -> None:

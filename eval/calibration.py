@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from eval.asked import Answers, AskingOptions, answers, refuse_fitting_on
-from eval.calibration_maps import Recalibration
+from eval.asked import AskingOptions, answers, nothing, refuse_fitting_on
 from eval.space import Rows, Space
 from eval.task import Context, Metric, Result, Task
 from workbench.errors import Refusal
 
 if TYPE_CHECKING:
-    from eval.calibration_rows import Stated
+    from eval.answers import Answers
+    from eval.rows import Sheet
 
-DECLARED = "as declared"
+Recalibration = Literal["temperature", "platt"]
 
 
 class CalibrationOptions(AskingOptions):
@@ -30,12 +31,22 @@ class CalibrationOptions(AskingOptions):
 
     @model_validator(mode="after")
     def _stated(self) -> CalibrationOptions:
-        if self.of["task"] == "zero_shot" and self.temperature is None:
+        if self.of["task"] == "zero_shot" and self.divisor is None:
             raise ValueError(
                 "zero-shot scores become probabilities only over a temperature: state it, such as "
                 "temperature: 0.07"
             )
         return self
+
+    @property
+    def divisor(self) -> float | None:
+        """The temperature that makes scores logits: its own, or that of the task it asks."""
+        return self.temperature or getattr(self.asked.options, "temperature", None)
+
+    @property
+    def least(self) -> int:
+        """Fewest positives and negatives of a label that is measured."""
+        return int(getattr(self.asked.options, "min_positives", 1))
 
 
 class Calibration(Task[CalibrationOptions]):
@@ -55,8 +66,8 @@ class Calibration(Task[CalibrationOptions]):
         Raises:
             Refusal: the scores declare no probability, or recalibration would fit what it measures.
         """
-        from eval.calibration_rows import add_rows, stated, table_of
-        from eval.rows import config_digest, resampler, sheet
+        from eval.calibration_maps import stated
+        from eval.calibration_rows import add_rows, table_of
 
         refuse_fitting_on(options.split, options.val_split, "calibration.val_split")
         _refuse_bare_scores(options, context)
@@ -65,35 +76,36 @@ class Calibration(Task[CalibrationOptions]):
         rows: list[Metric] = []
         extras: dict[str, Any] = {"reliability": [], "recalibration": {}}
         columns: dict[str, Any] = {}
-        for number, one in enumerate(test):
-            shared = {
-                "task": "calibration", "query": options.query, "gallery": options.anchor,
-                "label": options.label, "split": options.split, "model": space.model,
-                "score": space.score, "n_excluded": one.excluded,
-                "config_digest": config_digest(options, context),
-            }  # fmt: skip
-            found: list[Stated] = stated(one, val[number], options)
+        for kind, one in test.items():
+            found = stated(one, val.get(kind), options.recalibrate)
             for way in found:
-                pool = f"{one.kind} {way.name}".strip()
-                page = sheet(resampler(one.groups, context), **shared, pool=pool)
-                add_rows(page, way)
+                pool = f"{kind} {way.name}".strip()
+                page = _page(space, options, context, one=one, pool=pool)
+                add_rows(page, way, least=options.least)
                 rows += page.rows
                 if way.reason is None:
                     columns[f"probability {pool}"] = way.probabilities.tolist()
                     extras["recalibration"][pool] = way.fitted
-            if number == 0 and len(one.ids):
+            if not extras["reliability"] and len(one.ids):
                 extras["reliability"] = table_of(found[0])
         if not test:
-            rows.append(_nothing(space, options))
-            return Result(rows)
-        front = {"id": list(test[0].ids), "group": list(test[0].groups)}
-        return Result(rows, {**front, "label": test[0].truth.words(), **columns}, extras)
+            return Result([nothing(space, options, task="calibration", metric="brier")])
+        first = next(iter(test.values()))
+        front = {"id": list(first.ids), "group": list(first.groups), "label": first.truth.words()}
+        return Result(rows, {**front, **columns}, extras)
 
 
-def _nothing(space: Space, options: CalibrationOptions) -> Metric:
-    return Metric(
-        task="calibration", query=str(options.query), metric="brier", split=options.split,
-        model=space.model, value=None, label=options.label, reason="no row was scored",
+def _page(
+    space: Space, options: CalibrationOptions, context: Context, *, one: Answers, pool: str
+) -> Sheet:
+    """Return the empty sheet of one way to state probabilities."""
+    from eval.rows import config_digest, resampler, sheet
+
+    return sheet(
+        resampler(one.groups, context), task="calibration", query=options.query,
+        gallery=options.anchor, label=options.label, split=options.split, model=space.model,
+        score=space.score, n_excluded=one.excluded, pool=pool,
+        config_digest=config_digest(options, context),
     )  # fmt: skip
 
 
@@ -104,8 +116,10 @@ def _refuse_bare_scores(options: CalibrationOptions, context: Context) -> None:
         return
     from eval.prompts import load_prompts
 
-    prompts = load_prompts(inner.prompts or {}, context.base)
-    if not all(prompts.negative_prompts().values()):
+    pairs = False
+    if inner.prompts is not None:
+        pairs = all(load_prompts(inner.prompts, context.base).negative_prompts().values())
+    if not pairs:
         raise Refusal(
             "E-CFG-025", file="pipeline", field="evaluate: calibration",
             found="label sets scored by prompts without their negation",
@@ -113,17 +127,15 @@ def _refuse_bare_scores(options: CalibrationOptions, context: Context) -> None:
         )  # fmt: skip
 
 
-def _logits(given: list[Answers], options: CalibrationOptions) -> list[Answers]:
+def _logits(given: Mapping[str, Answers], options: CalibrationOptions) -> dict[str, Answers]:
     """Return scores as logits: divided by the temperature, and by 2 for a probe of two classes.
 
     A probe of two classes gives each its own decision value, one the negative of the other.
     """
-    from dataclasses import replace
-
-    found = []
-    for one in given:
-        divisor = options.temperature or 1.0
+    found = {}
+    for kind, one in given.items():
+        divisor = options.divisor or 1.0
         if options.of["task"] == "probe" and one.truth.single is not None:
             divisor *= 2 if len(one.truth.classes) == 2 else 1
-        found.append(replace(one, scores=one.scores / divisor))
+        found[kind] = replace(one, scores=one.scores / divisor)
     return found

@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 BINS = 15
 STEPS = 30
 SMALLEST = 1e-12  # probabilities are kept this far from 0 and 1 before their logit is taken
-MOST_WORK = 2e8  # outcomes x replicates beyond which slope and intercept get no interval
+MOST_WORK = 4e7  # outcomes x replicates beyond which slope and intercept get no interval
 
 
 def brier(stated: Reals, truth: Reals, index: Ints) -> Statistic:
@@ -34,7 +34,7 @@ def brier(stated: Reals, truth: Reals, index: Ints) -> Statistic:
 
 def equal_width(stated: Reals, bins: int = BINS) -> Ints:
     """Return the bin of each probability: [a, b), the last one closed."""
-    inner = np.linspace(0, 1, bins + 1)[1:-1]
+    inner = np.arange(1, bins) / bins
     return np.searchsorted(inner, stated, side="right").astype(np.int64)
 
 
@@ -43,20 +43,23 @@ def equal_mass(stated: Reals, bins: int = BINS) -> Ints:
 
     A value goes by how many are smaller, so the order of rows changes nothing.
     """
-    smaller = np.searchsorted(np.sort(stated), stated, side="left")
-    return np.asarray(smaller * bins // max(1, len(stated)), dtype=np.int64)
+    ranked = np.sort(stated[np.isfinite(stated)])
+    smaller = np.searchsorted(ranked, stated, side="left")
+    return np.minimum(smaller * bins // max(1, len(ranked)), bins - 1).astype(np.int64)
 
 
 def calibration_error(stated: Reals, truth: Reals, bin_of: Ints, *, index: Ints) -> Statistic:
     """Return ECE: the mean over outcomes of the gap between stated and true share of their bin.
 
     After Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian
-    Binning", AAAI 2015. The bins are held fixed.
+    Binning", AAAI 2015. The bins are held fixed. NaN is left out.
     """
     groups, bins = int(index.max(initial=-1)) + 1, int(bin_of.max(initial=-1)) + 1
-    cell = index * bins + bin_of
-    gaps = np.bincount(cell, stated - truth, groups * bins).reshape(groups, bins)
-    counts = np.bincount(index, minlength=groups).astype(np.float64)
+    known = np.isfinite(stated) & np.isfinite(truth)
+    owner = index[known]
+    cell = owner * bins + bin_of[known]
+    gaps = np.bincount(cell, (stated - truth)[known], groups * bins).reshape(groups, bins)
+    counts = np.bincount(owner, minlength=groups).astype(np.float64)
 
     def statistic(weights: Weights) -> Draws:
         total = weights @ counts
@@ -139,10 +142,11 @@ def fit_line(x: Reals, truth: Reals, weights: Reals, *, free: bool) -> tuple[Rea
 
 
 def _logistic(stated: Reals, truth: Reals, index: Ints, *, free: bool) -> Statistic:
-    x = logit(stated)
+    known = np.isfinite(stated) & np.isfinite(truth)
+    x, y, owner = logit(stated[known]), truth[known], index[known]
 
     def statistic(weights: Weights) -> Draws:
-        fitted = fit_line(x, truth, weights[:, index].astype(np.float64), free=free)
+        fitted = fit_line(x, y, weights[:, owner].astype(np.float64), free=free)
         return fitted[1 if free else 0], np.ones(len(weights), dtype=bool)
 
     return statistic

@@ -5,19 +5,57 @@ Legend: n rows, C classes.
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.asked import Answers
+from eval.answers import Answers
 from eval.calibration_errors import fit_line
 from eval.labels import Truth
 
 Reals = NDArray[np.float64]
-Recalibration = Literal["temperature", "platt"]
 
 COLDEST, HOTTEST = 1e-4, 1e4
+FEWEST = 10  # of each kind on validation, below which nothing is fitted
+
+
+@dataclass(frozen=True)
+class Stated:
+    """Probabilities of n rows, stated in one way.
+
+    Attributes:
+        name: "as declared", "temperature" or "platt".
+        probabilities: (n, C); a column of NaN where a label could not be recalibrated.
+        truth: the classes.
+        fitted: what was fitted on validation.
+        reason: why there are no probabilities.
+    """
+
+    name: str
+    probabilities: Reals
+    truth: Truth
+    fitted: dict[str, Any] = field(default_factory=dict)
+    reason: str | None = None
+
+
+def stated(test: Answers, val: Answers | None, recalibrate: Sequence[str]) -> list[Stated]:
+    """Return the probabilities as declared, then each recalibration, fitted on validation alone.
+
+    Args:
+        test: the logits that are measured.
+        val: the logits of validation; None where there are none.
+        recalibrate: "temperature", "platt" or both.
+    """
+    found = [Stated("as declared", probabilities(test.scores, test.truth), test.truth)]
+    for way in recalibrate:
+        if val is None or val.truth.classes != test.truth.classes:
+            found.append(_none(way, test, "nothing was scored on validation"))
+        else:
+            found.append((_cooled if way == "temperature" else _platted)(test, val))
+    return found
 
 
 def probabilities(logits: Reals, truth: Truth) -> Reals:
@@ -74,3 +112,45 @@ def _surprise(logits: Reals, truth: Truth) -> float:
     known = np.isfinite(truth.table) & np.isfinite(logits)
     signs = 2 * truth.table[known] - 1
     return float(np.mean(np.logaddexp(0, -signs * logits[known])))
+
+
+def _cooled(test: Answers, val: Answers) -> Stated:
+    known = np.isfinite(val.truth.table)
+    seen = len(val.ids) if val.truth.single is not None else int(val.truth.table[known].sum())
+    if seen < FEWEST:
+        return _none("temperature", test, f"{seen} labels on validation, {FEWEST} needed")
+    t = temperature(val)
+    made = probabilities(test.scores / t, test.truth)
+    end = "" if COLDEST * 1.01 < t < HOTTEST / 1.01 else "at the end of its range"
+    return Stated("temperature", made, test.truth, {"T": t, **({"warning": end} if end else {})})
+
+
+def _platted(test: Answers, val: Answers) -> Stated:
+    classes = test.truth.classes
+    if test.truth.single is not None:
+        if len(classes) != 2:
+            return _none("platt", test, f"defined for two classes, there are {len(classes)}")
+        line = _line(val.scores[:, 1] - val.scores[:, 0], val.truth.table[:, 1])
+        if line is None:
+            return _none("platt", test, "validation is too small, or the classes separable")
+        second = sigmoid(line[0] * (test.scores[:, 1] - test.scores[:, 0]) + line[1])
+        both = np.stack([1 - second, second], axis=1)
+        return Stated("platt", both, test.truth, {classes[1]: list(line)})
+    table, fitted = np.full_like(test.scores, np.nan), {}
+    for number, label in enumerate(classes):
+        known = np.isfinite(val.truth.table[:, number]) & np.isfinite(val.scores[:, number])
+        line = _line(val.scores[known, number], val.truth.table[known, number])
+        if line is not None:
+            table[:, number] = sigmoid(line[0] * test.scores[:, number] + line[1])
+            fitted[label] = list(line)
+    return Stated("platt", table, test.truth, fitted)
+
+
+def _line(scores: Reals, truth: Reals) -> tuple[float, float] | None:
+    positives = int(truth.sum())
+    enough = min(positives, len(truth) - positives) >= FEWEST
+    return platt(scores, truth) if enough else None
+
+
+def _none(name: str, test: Answers, reason: str) -> Stated:
+    return Stated(name, np.full_like(test.scores, np.nan), test.truth, reason=reason)

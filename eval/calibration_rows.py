@@ -1,18 +1,16 @@
-"""Rows of calibration: every way a model's probabilities are stated, with its errors.
+"""Rows of calibration: the errors of probabilities, however they were stated.
 
 Legend: n rows, C classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from eval.asked import Answers
 from eval.calibration_errors import (
     MOST_WORK,
     brier,
@@ -23,120 +21,101 @@ from eval.calibration_errors import (
     reliability,
     slope,
 )
-from eval.calibration_maps import platt, probabilities, sigmoid, temperature
+from eval.calibration_maps import Stated, probabilities
 from eval.classify import winners
 from eval.intervals import Draws, Statistic, Weights
 from eval.labels import Truth
 from eval.rows import Sheet
 
-if TYPE_CHECKING:
-    from eval.calibration import CalibrationOptions
-
 Reals = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Part = tuple[Reals, Reals]
+"""(n,) probabilities of something and whether it happened; NaN where it is not known."""
 
-FEWEST = 10  # of each kind on validation, below which nothing is fitted
 METRICS = ("brier", "ece", "ece_mass", "calibration_slope", "calibration_intercept")
 
 
-@dataclass(frozen=True)
-class Stated:
-    """Probabilities of n rows, stated in one way.
+def add_rows(page: Sheet, given: Stated, *, least: int) -> None:
+    """Add every metric: over rows for single labels, else macro over labels, then each label.
 
-    Attributes:
-        name: "as declared", "temperature" or "platt".
-        probabilities: (n, C); a column of NaN where a label could not be recalibrated.
-        truth: the classes.
+    Args:
+        page: where to.
+        given: the probabilities.
         least: fewest positives and negatives of a label that is measured.
-        fitted: what was fitted on validation.
-        reason: why there are no probabilities.
     """
-
-    name: str
-    probabilities: Reals
-    truth: Truth
-    least: int
-    fitted: dict[str, Any] = field(default_factory=dict)
-    reason: str | None = None
-
-
-def stated(test: Answers, val: Answers, options: CalibrationOptions) -> list[Stated]:
-    """Return the probabilities as declared, then each recalibration."""
-    least = int(getattr(options.asked.options, "min_positives", FEWEST))
-    found = [Stated("as declared", probabilities(test.scores, test.truth), test.truth, least)]
-    for way in options.recalibrate:
-        found.append((_cooled if way == "temperature" else _platted)(test, val, least))
-    return found
-
-
-def add_rows(page: Sheet, given: Stated) -> None:
-    """Add every metric: of the predicted class for single labels, else macro, then each label."""
     if given.reason is not None or len(given.probabilities) == 0:
-        for metric in METRICS:
-            page.add_value(metric, None, reason=given.reason or "no row is left", average=None)
-        return
-    truth, index = given.truth, page.resampler.index
-    if truth.single is not None:
-        stated_, correct = _predicted(given.probabilities, truth)
-        whole = brier(*_squared(given.probabilities, truth), index)
-        luck = brier(*_squared(np.full_like(given.probabilities, 1 / len(truth.classes)), truth),
-                     index)  # fmt: skip
-        page.add("brier", whole, chance=page.resampler.point(luck))
-        _errors(page, {"": (stated_, correct, index)}, average=None)
-        return
-    parts = _labels(given, index)
+        return _add_nothing(page, given.reason or "no row is left")
+    if given.truth.single is not None:
+        return _add_single(page, given.probabilities, given.truth)
+    parts = _labels(given.probabilities, given.truth, least)
     if not parts:
-        reason = f"no label has {given.least} positives and negatives, and a probability"
-        for metric in METRICS:
-            page.add_value(metric, None, reason=reason, average="macro")
-        return
-    _all_errors(page, parts, average="macro")
+        reason = f"no label has {least} positives and negatives, and a probability"
+        return _add_nothing(page, reason, average="macro")
+    _add_errors(page, list(parts.values()), average="macro")
     label = page.shared.get("label")
     for name, part in parts.items():
-        _all_errors(page, {name: part}, average=None, label=f"{label}={name}", n=len(part[0]))
+        known = int(np.isfinite(part[1]).sum())
+        _add_errors(page, [part], label=f"{label}={name}", n=known)
+    return None
 
 
 def table_of(given: Stated) -> list[dict[str, Any]]:
     """Return the reliability table, all labels together."""
     if given.truth.single is not None:
-        stated_, true = _predicted(given.probabilities, given.truth)
+        stated, true = _outcome(given.probabilities, given.truth)
     else:
         known = np.isfinite(given.truth.table) & np.isfinite(given.probabilities)
-        stated_, true = given.probabilities[known], given.truth.table[known]
-    return reliability(stated_, true, equal_width(stated_))
+        stated, true = given.probabilities[known], given.truth.table[known]
+    return reliability(stated, true, equal_width(stated))
 
 
-Part = tuple[Reals, Reals, Ints]
+def _add_nothing(page: Sheet, reason: str, **columns: Any) -> None:
+    for metric in METRICS:
+        page.add_value(metric, None, reason=reason, **columns)
 
 
-def _all_errors(page: Sheet, parts: dict[str, Part], **columns: Any) -> None:
-    page.add("brier", _mean([brier(p, y, i) for p, y, i in parts.values()]), **columns)
-    _errors(page, parts, **columns)
+def _add_single(page: Sheet, stated: Reals, truth: Truth) -> None:
+    """Add the rows of single labels: of two classes the second one's probability is examined."""
+    index = page.resampler.index
+    blind = probabilities(np.zeros_like(stated), truth)
+    what = f"probability of {truth.classes[1]}" if stated.shape[1] == 2 else "predicted class"
+    if stated.shape[1] == 2:
+        return _add_errors(page, [_outcome(stated, truth)], flags=(what,))
+    luck = page.resampler.point(brier(blind, truth.table, index))
+    page.add("brier", brier(stated, truth.table, index), chance=luck)
+    return _add_errors(page, [_outcome(stated, truth)], flags=(what,), metrics=METRICS[1:])
 
 
-def _errors(page: Sheet, parts: dict[str, Part], **columns: Any) -> None:
-    """Add the calibration errors, slope and intercept, averaged over parts."""
-    every = list(parts.values())
-    size = page.resampler.index.max(initial=-1) + 1
-    for metric, bins in (("ece", equal_width), ("ece_mass", equal_mass)):
-        errors = [calibration_error(p, y, bins(p), index=i) for p, y, i in every]
-        page.add(metric, _mean([_wide(e, int(i.max()) + 1, int(size))
-                                for e, (_, _, i) in zip(errors, every, strict=True)]),
-                 **columns)  # fmt: skip
-    work = sum(len(p) for p, _, _ in every) * page.resampler.replicates
-    for metric, rule in (("calibration_slope", slope), ("calibration_intercept", intercept)):
-        statistic = _mean([rule(p, y, i) for p, y, i in every])
-        if work > MOST_WORK:
-            value = page.resampler.point(statistic)
+def _add_errors(
+    page: Sheet, parts: Sequence[Part], *, metrics: Sequence[str] = METRICS, **columns: Any
+) -> None:
+    """Add metrics averaged over parts; chance is the same at even odds, before any recalibration."""
+    index = page.resampler.index
+    work = sum(len(p) for p, _ in parts) * page.resampler.replicates
+    for metric in metrics:
+        rule = _RULES[metric]
+        statistic = _mean([rule(p, y, index) for p, y in parts])
+        even = _mean([rule(np.where(np.isfinite(p), 0.5, p), y, index) for p, y in parts])
+        chance = page.resampler.point(even) if metric == "brier" else None
+        if metric.startswith("calibration") and work > MOST_WORK:
             reason = "no interval: too many rows to fit in every replicate"
-            page.add_value(metric, value, reason=reason, **columns)
+            page.add_value(metric, page.resampler.point(statistic), reason=reason, **columns)
         else:
-            page.add(metric, statistic, **columns)
+            page.add(metric, statistic, chance=chance, **columns)
 
 
-def _wide(statistic: Statistic, own: int, size: int) -> Statistic:
-    """Let a statistic of the first groups take the weights of all."""
-    return statistic if own == size else lambda weights: statistic(weights[:, :own])
+def _ece(stated: Reals, truth: Reals, index: Ints) -> Statistic:
+    return calibration_error(stated, truth, equal_width(stated), index=index)
+
+
+def _ece_mass(stated: Reals, truth: Reals, index: Ints) -> Statistic:
+    return calibration_error(stated, truth, equal_mass(stated), index=index)
+
+
+_RULES: Mapping[str, Callable[[Reals, Reals, Ints], Statistic]] = {
+    "brier": brier, "ece": _ece, "ece_mass": _ece_mass,
+    "calibration_slope": slope, "calibration_intercept": intercept,
+}  # fmt: skip
 
 
 def _mean(statistics: Sequence[Statistic]) -> Statistic:
@@ -147,70 +126,29 @@ def _mean(statistics: Sequence[Statistic]) -> Statistic:
         known = np.isfinite(values)
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = np.where(known, values, 0.0).sum(axis=0) / known.sum(axis=0)
-        return mean, known.all(axis=0)
+        return mean, np.asarray(known.all(axis=0))
 
     return statistic
 
 
-def _predicted(stated_: Reals, truth: Truth) -> tuple[Reals, Reals]:
-    """Return (n,) probability of the predicted class and whether it is right, ties shared."""
-    share = winners(stated_)[np.arange(len(stated_)), truth.single]
-    return stated_.max(axis=1), share
+def _outcome(stated: Reals, truth: Truth) -> Part:
+    """Return the probability of the second of two classes, else of the predicted class.
+
+    A tie for the best is right in parts.
+    """
+    if stated.shape[1] == 2:
+        return stated[:, 1], truth.table[:, 1]
+    share = np.where(truth.table > 0, winners(stated), 0.0).sum(axis=1)
+    return stated.max(axis=1), share
 
 
-def _squared(stated_: Reals, truth: Truth) -> tuple[Reals, Reals]:
-    """Return what the Brier score compares: of two classes the second, of more every class."""
-    return (stated_[:, 1], truth.table[:, 1]) if len(truth.classes) == 2 else (stated_, truth.table)
-
-
-def _labels(given: Stated, index: Ints) -> dict[str, Part]:
-    """Return by label the probabilities, truths and groups of its rows, where there are enough."""
+def _labels(stated: Reals, truth: Truth, least: int) -> dict[str, Part]:
+    """Return by label its probabilities and truths, where there are enough; others are NaN."""
     found: dict[str, Part] = {}
-    for number, name in enumerate(given.truth.classes):
-        truth, own = given.truth.table[:, number], given.probabilities[:, number]
-        known = np.isfinite(truth) & np.isfinite(own)
-        positives = int(truth[known].sum())
-        if min(positives, int(known.sum()) - positives) >= given.least:
-            found[name] = (own[known], truth[known], index[known])
+    for number, name in enumerate(truth.classes):
+        own, true = stated[:, number], truth.table[:, number]
+        known = np.isfinite(true) & np.isfinite(own)
+        positives = int(true[known].sum())
+        if min(positives, int(known.sum()) - positives) >= least:
+            found[name] = np.where(known, own, np.nan), np.where(known, true, np.nan)
     return found
-
-
-def _cooled(test: Answers, val: Answers, least: int) -> Stated:
-    name = "temperature"
-    known = np.isfinite(val.truth.table)
-    seen = len(val.ids) if val.truth.single is not None else int(val.truth.table[known].sum())
-    if seen < FEWEST:
-        return _none(name, test, least, f"{seen} labels on validation, {FEWEST} needed")
-    t = temperature(val)
-    return Stated(name, probabilities(test.scores / t, test.truth), test.truth, least, {"T": t})
-
-
-def _platted(test: Answers, val: Answers, least: int) -> Stated:
-    name, classes = "platt", test.truth.classes
-    if test.truth.single is not None:
-        if len(classes) != 2:
-            return _none(name, test, least, f"defined for two classes, there are {len(classes)}")
-        line = _line(val.scores[:, 1] - val.scores[:, 0], val.truth.table[:, 1])
-        if line is None:
-            return _none(name, test, least, "validation is too small, or the classes separable")
-        second = sigmoid(line[0] * (test.scores[:, 1] - test.scores[:, 0]) + line[1])
-        both = np.stack([1 - second, second], axis=1)
-        return Stated(name, both, test.truth, least, {classes[1]: list(line)})
-    table, fitted = np.full_like(test.scores, np.nan), {}
-    for number, label in enumerate(classes):
-        known = np.isfinite(val.truth.table[:, number]) & np.isfinite(val.scores[:, number])
-        line = _line(val.scores[known, number], val.truth.table[known, number])
-        if line is not None:
-            table[:, number] = sigmoid(line[0] * test.scores[:, number] + line[1])
-            fitted[label] = list(line)
-    return Stated(name, table, test.truth, least, fitted)
-
-
-def _line(scores: Reals, truth: Reals) -> tuple[float, float] | None:
-    positives = int(truth.sum())
-    enough = min(positives, len(truth) - positives) >= FEWEST
-    return platt(scores, truth) if enough else None
-
-
-def _none(name: str, test: Answers, least: int, reason: str) -> Stated:
-    return Stated(name, np.full_like(test.scores, np.nan), test.truth, least, reason=reason)

@@ -36,10 +36,15 @@ class Truth:
     table: NDArray[np.float64]
 
     def words(self) -> list[str]:
-        """Return each row's labels as text, joined by "|"."""
+        """Return each row's labels as text, joined by "|"; a masked one ends in "?"."""
         if self.single is not None:
             return [self.classes[i] for i in self.single]
-        return ["|".join(self.classes[i] for i in np.flatnonzero(row == 1)) for row in self.table]
+        return [
+            "|".join(
+                self.classes[i] + ("" if row[i] == 1 else "?") for i in np.flatnonzero(row != 0)
+            )
+            for row in self.table
+        ]
 
 
 def parts(cell: str | None) -> tuple[str, ...]:

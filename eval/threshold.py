@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from eval.asked import Answers, AskingOptions, answers, refuse_fitting_on
+from eval.asked import AskingOptions, answers, nothing, refuse_fitting_on
 from eval.space import Rows, Space
 from eval.task import Context, Metric, Result, Task
 from workbench.errors import Refusal
@@ -16,9 +17,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from eval.answers import Answers
+    from eval.rows import Sheet
+
     Reals = NDArray[np.float64]
 
 FEWEST = 10  # positives, and negatives, that validation must have
+MANY = 100  # positives below which a number is flagged
 
 
 class ThresholdOptions(AskingOptions):
@@ -29,7 +34,7 @@ class ThresholdOptions(AskingOptions):
     rule: Literal["youden", "sensitivity", "f1"] = "youden"
     val_split: str = "val"
     positive: str | None = None
-    prevalences: tuple[float, ...] = Field(default=(0.01, 0.05, 0.1, 0.3))
+    prevalences: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.01, 0.05, 0.1, 0.3)
 
 
 class Threshold(Task[ThresholdOptions]):
@@ -50,48 +55,57 @@ class Threshold(Task[ThresholdOptions]):
             Refusal: the threshold would come from the measured split, or there are single labels of
                 more than two classes.
         """
-        from eval.rows import config_digest, resampler, sheet
-
         refuse_fitting_on(options.split, options.val_split, "threshold.val_split")
         test = answers(space, options.asked, context, options.split)
         val = answers(space, options.asked, context, options.val_split)
+        if not test:
+            return Result([nothing(space, options, task="threshold", metric="sensitivity")])
         rows: list[Metric] = []
         kept: list[dict[str, Any]] = []
         columns: dict[str, Any] = {}
-        for one, fit in zip(test, val, strict=False):
-            page = sheet(
-                resampler(one.groups, context), task="threshold", query=options.query,
-                gallery=options.anchor, split=options.split, model=space.model, score=space.score,
-                pool=one.kind or None, rank=None, n_excluded=one.excluded,
-                config_digest=config_digest(options, context),
-            )  # fmt: skip
-            cases = zip(_cases(one, options), _cases(fit, options), strict=True)
-            for (name, scores, truth), (_, val_scores, val_truth) in cases:
-                at = _threshold(val_scores, val_truth, options)
+        for kind, one in test.items():
+            page = _page(space, options, context, one=one)
+            known = {name: case for name, *case in _cases(val.get(kind), options)}
+            for name, scores, truth in _cases(one, options):
+                at = _threshold(known.get(name), options)
                 _add(page, f"{options.label}={name}", (scores, truth), at=at, options=options)
-                kept.append({"label": name, "kind": one.kind, "value": at, "rule": options.rule,
-                             "split": options.val_split, "n": len(fit.ids)})  # fmt: skip
-                columns[f"called {one.kind} {name}".replace("  ", " ")] = (
-                    [None] * len(scores) if at is None else (scores >= at).tolist()
-                )
+                kept.append(_note(name, at, options, val=val.get(kind)))
+                called = [None] * len(scores) if at is None else (scores >= at).tolist()
+                columns[f"called {kind} {name}".replace("  ", " ")] = called
             rows += page.rows
-        if not test:
-            rows.append(_nothing(space, options))
-            return Result(rows)
-        front = {"id": list(test[0].ids), "group": list(test[0].groups)}
-        table = {**front, "label": test[0].truth.words(), **columns}
-        return Result(rows, table, {"thresholds": kept})
+        first = next(iter(test.values()))
+        front = {"id": list(first.ids), "group": list(first.groups), "label": first.truth.words()}
+        return Result(rows, {**front, **columns}, {"thresholds": kept})
 
 
-def _nothing(space: Space, options: ThresholdOptions) -> Metric:
-    return Metric(
-        task="threshold", query=str(options.query), metric="sensitivity", split=options.split,
-        model=space.model, value=None, label=options.label, reason="no row was scored",
+def _page(space: Space, options: ThresholdOptions, context: Context, *, one: Answers) -> Sheet:
+    """Return the empty sheet of one kind of score."""
+    from eval.rows import config_digest, resampler, sheet
+
+    return sheet(
+        resampler(one.groups, context), task="threshold", query=options.query,
+        gallery=options.anchor, split=options.split, model=space.model, score=space.score,
+        pool=one.kind or None, n_excluded=one.excluded,
+        config_digest=config_digest(options, context),
     )  # fmt: skip
 
 
-def _cases(given: Answers, options: ThresholdOptions) -> list[tuple[str, Reals, Reals]]:
+def _note(
+    name: str, at: float | None, options: ThresholdOptions, *, val: Answers | None
+) -> dict[str, Any]:
+    """Return a threshold with all that says where it came from; the digest is of its rows."""
+    ids = () if val is None else val.ids
+    return {
+        "label": f"{options.label}={name}", "query": options.query, "value": at,
+        "kind": "" if val is None else val.kind, "rule": options.rule, "split": options.val_split,
+        "n": len(ids), "digest": hashlib.sha256("\n".join(ids).encode()).hexdigest()[:16],
+    }  # fmt: skip
+
+
+def _cases(given: Answers | None, options: ThresholdOptions) -> list[tuple[str, Reals, Reals]]:
     """Return name, (n,) scores and (n,) truth of every label; of two classes, one is positive."""
+    if given is None:
+        return []
     truth = given.truth
     if truth.single is None:
         return [
@@ -109,12 +123,15 @@ def _cases(given: Answers, options: ThresholdOptions) -> list[tuple[str, Reals, 
     return [(positive, margin, truth.table[:, number])]
 
 
-def _threshold(scores: Reals, truth: Reals, options: ThresholdOptions) -> float | None:
+def _threshold(val: Sequence[Reals] | None, options: ThresholdOptions) -> float | None:
     """Return the threshold, or None where validation holds too few of a kind."""
     import numpy as np
 
     from eval.threshold_rules import cut
 
+    if val is None:
+        return None
+    scores, truth = val
     known = np.isfinite(truth) & np.isfinite(scores)
     positives = int(truth[known].sum())
     if min(positives, int(known.sum()) - positives) < FEWEST:
@@ -123,30 +140,26 @@ def _threshold(scores: Reals, truth: Reals, options: ThresholdOptions) -> float 
 
 
 def _add(
-    page: Any, label: str, test: tuple[Reals, Reals], *, at: float | None,
+    page: Sheet, label: str, test: tuple[Reals, Reals], *, at: float | None,
     options: ThresholdOptions,
 ) -> None:  # fmt: skip
-    """Add the rows of one label."""
+    """Add the rows of one label; chance is the same formula where every row is called positive."""
     import numpy as np
 
-    from eval import threshold_rules as rules
+    from eval.threshold_rules import formulas, of_counts
 
-    named = {"sensitivity": rules.sensitivity, "specificity": rules.specificity, "f1": rules.f1,
-             "ppv": rules.ppv, "npv": rules.npv}  # fmt: skip
-    for share in options.prevalences:
-        named |= {
-            f"ppv_at_{share:g}": rules.ppv_at(share),
-            f"npv_at_{share:g}": rules.npv_at(share),
-        }
     scores, truth = test
-    known = int(np.isfinite(truth).sum())
-    index = page.resampler.index
-    for metric, formula in named.items():
+    known, positives = int(np.isfinite(truth).sum()), int(np.nansum(truth))
+    for metric, formula in formulas(options.prevalences).items():
         if at is None:
             reason = f"validation holds fewer than {FEWEST} positives or negatives"
             page.add_value(metric, None, reason=reason, label=label, n=known)
             continue
-        called = (scores >= at).astype(float)
-        statistic = rules.of_counts(formula, called, truth, index=index)
-        flags = (f"threshold {at:.6g} ({options.rule} on {options.val_split})",)
-        page.add(metric, statistic, label=label, n=known, flags=flags)
+        statistic, every = (
+            of_counts(formula, called.astype(float), truth, index=page.resampler.index)
+            for called in (scores >= at, np.ones(len(scores)))
+        )
+        flags: tuple[str, ...] = (f"threshold {at:.6g} ({options.rule} on {options.val_split})",)
+        flags += ("few-positives",) if positives < MANY else ()
+        luck = page.resampler.point(every)
+        page.add(metric, statistic, chance=luck, label=label, n=known, flags=flags)

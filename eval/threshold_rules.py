@@ -5,7 +5,7 @@ Legend: n rows, K distinct scores, G groups, R replicates.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -98,6 +98,16 @@ def npv_at(prevalence: float) -> Callable[[Counts], Reals]:
         return _ratio(cleared, cleared + prevalence * (1 - sensitivity(counts)))
 
     return restated
+
+
+def formulas(prevalences: Sequence[float]) -> dict[str, Callable[[Counts], Reals]]:
+    """Return every number of a decision by name, PPV and NPV also at other prevalences."""
+    found: dict[str, Callable[[Counts], Reals]] = {
+        "sensitivity": sensitivity, "specificity": specificity, "f1": f1, "ppv": ppv, "npv": npv,
+    }  # fmt: skip
+    for share in prevalences:
+        found |= {f"ppv_at_{share:g}": ppv_at(share), f"npv_at_{share:g}": npv_at(share)}
+    return found
 
 
 def of_counts(

@@ -90,7 +90,7 @@ def test_both_tables_are_computed_and_written(tmp_path):
         again = pd.read_parquet(tmp_path / "out" / f"{name}.parquet")
         assert again["value"].tolist() == table["value"].tolist()
         assert len(pd.read_csv(tmp_path / "out" / f"{name}.csv")) == len(table)
-    assert "<table" in (tmp_path / "out" / "comparison.html").read_text()
+    assert "<table" in (tmp_path / "out" / "compare.html").read_text()
     assert "difference" in found.text()
 
 
