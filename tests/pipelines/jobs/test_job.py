@@ -23,7 +23,7 @@ PROMPTS = """\
     prompts: {templates: ["class {}", "a class {}"], classes: {c0: c0, c1: c1, c2: c2, c3: c3}}
 """
 RUN_TASKS = """\
-replicates: 500
+replicates: 200
 evaluate:
   - {task: retrieval, query: ecg, gallery: report}
   - {task: retrieval, query: report, gallery: report, relation: same_group}

@@ -1,6 +1,7 @@
 """Two jobs in one folder: beside each other with one plan, refused by name with two."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -39,6 +40,26 @@ def test_one_on_another_host_is_named_with_the_file_to_delete(tmp_path):
     (tmp_path / "jobs" / "x.json").write_text(json.dumps(other))
     with pytest.raises(Refusal, match=r"jobs/x.json has process 7 on node9"):
         at_work(tmp_path, "two", {}).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("host", "executor", "left"),
+    [(Life.mine().host, "local", False), (Life.mine().host, "ray", True), ("node9", "local", True)],
+)
+def test_half_written_files_of_the_dead_go_only_where_no_other_host_may_write(
+    tmp_path, host, executor, left
+):
+    (tmp_path / "results" / "s").mkdir(parents=True)
+    dead, mine = (
+        tmp_path / "results" / "s" / f".x.json.{pid}.tmp" for pid in (2**22 + 1, os.getpid())
+    )
+    for path in (dead, mine):
+        path.write_text("{")
+    (tmp_path / "jobs").mkdir()
+    other = {"pid": 7, "host": host, "plan": "one", "ended": "then", "executor": executor}
+    (tmp_path / "jobs" / "x.json").write_text(json.dumps(other))
+    with at_work(tmp_path, "one", {}):
+        assert (dead.exists(), mine.exists()) == (left, True)
 
 
 def test_the_record_says_when_where_and_what_became_of_it(tmp_path):
