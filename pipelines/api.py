@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +19,9 @@ from workbench.modality import Source
 from workbench.record import RunFolder, verify_stage
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from eval.report import Confusion, Searches
     from eval.space import Floats, Space
+    from pipelines.shown import Hits, Metrics, Scores
     from pipelines.towers import Tower
 
 
@@ -57,67 +56,6 @@ def open(path: str | Path) -> Run:
         Refusal: the folder holds no finished run.
     """
     return Run(Path(path))
-
-
-@dataclass(frozen=True)
-class Hits:
-    """Nearest neighbours of one query, nearest first.
-
-    Attributes:
-        items: {"rank", "id", "score"} and the row's label columns.
-        pictures: PNG bytes by id, where the gallery's files could be read.
-    """
-
-    items: Sequence[Mapping[str, Any]]
-    pictures: Mapping[str, bytes]
-
-    def table(self) -> pd.DataFrame:
-        """Return the hits as a DataFrame."""
-        import pandas as pd
-
-        return pd.DataFrame([dict(item) for item in self.items])
-
-    def _repr_html_(self) -> str:
-        cards = []
-        for item in self.items:
-            text = html.escape(f"{item['rank']}. {item['id']} ({item['score']:.3f})")
-            cards.append(f"<figure style='margin:4px'>{self._picture(str(item['id']))}"
-                         f"<figcaption>{text}</figcaption></figure>")  # fmt: skip
-        return f"<div style='display:flex;flex-wrap:wrap'>{''.join(cards)}</div>"
-
-    def _picture(self, row_id: str) -> str:
-        import base64
-
-        if row_id not in self.pictures:
-            return ""
-        data = base64.b64encode(self.pictures[row_id]).decode()
-        return f"<img width='220' alt='' src='data:image/png;base64,{data}'>"
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Zero-shot scores of one input, best class first.
-
-    Attributes:
-        items: {"class", "cosine", "probability"}; the probability is the softmax of the cosines
-            over the trained temperature and is not calibrated.
-    """
-
-    items: Sequence[Mapping[str, Any]]
-
-    @property
-    def best(self) -> str:
-        """The class with the largest cosine."""
-        return str(self.items[0]["class"])
-
-    def table(self) -> pd.DataFrame:
-        """Return the scores as a DataFrame."""
-        import pandas as pd
-
-        return pd.DataFrame([dict(item) for item in self.items])
-
-    def _repr_html_(self) -> str:
-        return str(self.table().to_html(index=False, float_format="{:.3f}".format))
 
 
 class Run:
@@ -167,11 +105,42 @@ class Run:
         return load_towers(self.plan, self.folder.stage("checkpoints"))
 
     @property
-    def metrics(self) -> pd.DataFrame:
-        """One row per number, as in metrics.json."""
-        import pandas as pd
+    def metrics(self) -> Metrics:
+        """One row per number, as in metrics.json; a DataFrame."""
+        from pipelines.shown import Metrics
 
-        return pd.DataFrame(self._rows())
+        return Metrics(self._rows())
+
+    def confusion(self, entry: str | None = None) -> Confusion:
+        """Return a confusion matrix.
+
+        Args:
+            entry: name of the entry of `evaluate:`, such as "zero_shot-ecg-finding-test"; by
+                default the first that has one.
+
+        Raises:
+            Refusal: no entry of that name has one.
+        """
+        from pipelines.shown import confusion_of
+
+        return confusion_of(self.folder.stage("predictions"), entry)
+
+    def searches(self, entry: str | None = None) -> Searches:
+        """Return the searches that the evaluation stored, with previews.
+
+        Args:
+            entry: name of the entry of `evaluate:`; by default the first that has searches.
+
+        Raises:
+            Refusal: no entry of that name has any.
+        """
+        from pipelines.reporting import previews_of
+        from pipelines.shown import searches_of
+
+        return searches_of(
+            self.folder.stage("predictions"), entry,
+            lambda shown: previews_of(self.plan, self.manifest, shown),
+        )  # fmt: skip
 
     def embed(self, modality: str, cells: Sequence[str | Path]) -> Floats:
         """Return (N, E) float32 unit vectors of files or texts the run has never seen.
@@ -204,6 +173,8 @@ class Run:
             anchor: modality that reads the prompts.
             query: the input, by modality: `ecg="new.hea"`.
         """
+        from pipelines.shown import Scores
+
         self._refuse_other_score("zero_shot")
         modality, cell = self._one_query(query)
         vector = self.embed(modality, [cell])[0]
@@ -231,6 +202,8 @@ class Run:
             split: only items of this split.
             query: the input, by modality: `ecg="new.hea"`.
         """
+        from pipelines.shown import Hits
+
         self._refuse_other_score("search")
         modality, cell = self._one_query(query)
         self._part(gallery)
@@ -245,7 +218,8 @@ class Run:
         for rank, n in enumerate(order, start=1):
             row = found.ids[allowed[int(n)]]
             items.append({"rank": rank, "id": row, "score": float(scores[n])})
-        return Hits(items, self._pictures(gallery, [str(item["id"]) for item in items]))
+        pictures = self._pictures(gallery, [str(item["id"]) for item in items])
+        return Hits(items, pictures, f"{modality} {Path(cell).name[:60]}", gallery)
 
     def report(self) -> Path:
         """Write report.html again and return its path."""

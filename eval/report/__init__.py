@@ -6,12 +6,21 @@ from pathlib import Path
 
 from eval.report.data import ReportData
 from eval.report.markdown import markdown
+from eval.report.notebook import Confusion, Searches, metrics_html
 from eval.report.page import page
 from eval.report.space_map import map_of_space
-from eval.report.tables import metrics_html, metrics_text
+from eval.report.tables import metrics_text
 from workbench.files import atomic_write
 
-__all__ = ["ReportData", "map_of_space", "metrics_html", "metrics_text", "write_report"]
+__all__ = [
+    "Confusion",
+    "ReportData",
+    "Searches",
+    "map_of_space",
+    "metrics_html",
+    "metrics_text",
+    "write_report",
+]
 
 
 def write_report(data: ReportData, folder: Path) -> None:

@@ -22,6 +22,16 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Heading:
+    """Where a task begins: what it asks, in one sentence, and the anchor that leads here."""
+
+    title: str
+    meaning: str
+    anchor: str
+    kind: ClassVar[str] = "heading"
+
+
+@dataclass(frozen=True)
 class Facts:
     """Terms with what is known of each; an empty text reads "not provided"."""
 
@@ -40,6 +50,7 @@ class Table:
         rows: cells, already worded.
         numeric: indices of the columns that align to the right.
         folded: shown closed on screen.
+        note: what to know when reading it, such as how many rows were left out.
     """
 
     title: str
@@ -47,6 +58,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int] = frozenset()
     folded: bool = False
+    note: str = ""
     kind: ClassVar[str] = "table"
 
 
@@ -95,6 +107,7 @@ class Gallery:
 
     title: str
     searches: tuple[Search, ...]
+    note: str = ""
     kind: ClassVar[str] = "gallery"
 
 
@@ -116,7 +129,7 @@ class Missing:
     kind: ClassVar[str] = "missing"
 
 
-Block = Text | Facts | Table | Numbers | Figure | Gallery | Verbatim | Missing
+Block = Text | Heading | Facts | Table | Numbers | Figure | Gallery | Verbatim | Missing
 
 
 @dataclass(frozen=True)
@@ -133,12 +146,17 @@ class Section:
         return f"s{self.number}"
 
     @property
+    def headings(self) -> tuple[Heading, ...]:
+        """The tasks that begin in the section."""
+        return tuple(block for block in self.blocks if isinstance(block, Heading))
+
+    @property
     def filled(self) -> bool:
         """Whether the section holds anything but blanks."""
         return any(not _blank(block) for block in self.blocks)
 
 
 def _blank(block: Block) -> bool:
-    return isinstance(block, Missing) or (
+    return isinstance(block, Missing | Heading) or (
         isinstance(block, Facts) and not any(text for _, text in block.pairs)
     )

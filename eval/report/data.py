@@ -12,6 +12,13 @@ or `retrieval-ecg-report-same_text`. Every key inside is optional; understood ar
   "relevant"}]}], nearest first.
 - `errors`: [{"id", "truth", "prediction", "score"}], worst first.
 - `reliability`: [{"low", "high", "confidence", "accuracy", "n"}], one per bin.
+- `curve` or `risk_coverage`: [{"coverage", "accuracy" or "risk"}], or such lists by name.
+- `thresholds`: [{"label", "kind", "value", "rule", "split", "n"}].
+- `spectrum`: variances of the first components, largest first, by modality.
+- `suspicious`: [{"id", ...}] of pairs that fit together least, worst first.
+- `suppressed`: [{"column", "value", "n", "n_groups"}] of subgroups too small to show.
+- `predicted`: [{"id", "truth", "prediction"}] of a regression.
+- `cases`: single samples by kind, as `eval.report.cases` picks them.
 
 `leakage` holds, by name of the check, a count, a list of what was found, a statement in words, or
 {"found": count, "result": words}. `pretraining_overlap` is a statement or one per modality.
@@ -43,6 +50,8 @@ class ReportData:
         flags: how often each flag was raised.
         quarantine: the lines of `quarantine.jsonl`.
         metrics: the rows of `metrics.json`, but for those of subsets.
+        labels: by label column, by split, how many rows bear each value; for the rows of a label
+            set, every label counts. None is "missing".
         subsets: rows whose query or gallery is a subset of a fused vector, "patient@xray+ecg".
         extras: material per task entry, see above.
         curves: the training log, rows with stage, step, epoch, loss, validation.
@@ -71,3 +80,4 @@ class ReportData:
     source: str = ""
     card: Mapping[str, str] = field(default_factory=dict)
     subsets: Sequence[Mapping[str, Any]] = ()
+    labels: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)

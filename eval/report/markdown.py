@@ -11,6 +11,7 @@ from eval.report.blocks import (
     Facts,
     Figure,
     Gallery,
+    Heading,
     Missing,
     Numbers,
     Search,
@@ -48,7 +49,7 @@ def markdown(data: ReportData) -> str:
     ]
     if headlines:
         columns = ("modality", "does", "metric", "value", "95 % interval", "chance", "")
-        parts.append(_grid(columns, headlines, frozenset({3, 5})))
+        parts.append(grid(columns, headlines, frozenset({3, 5})))
     parts += [_section(section) for section in sections(data)]
     return "\n\n".join(parts) + "\n"
 
@@ -74,22 +75,23 @@ def _block(block: Block) -> str:
     match block:
         case Text():
             return f"**{escape(block.text)}**" if block.tone == "warn" else escape(block.text)
+        case Heading():
+            return f"### {escape(block.title)}\n\n{escape(block.meaning)}".rstrip()
         case Facts():
             lines = [
                 f"- {escape(term)}: {escape(text) or NOT_PROVIDED}" for term, text in block.pairs
             ]
             return "\n".join([f"**{escape(block.title)}**\n", *lines] if block.title else lines)
         case Table():
-            return f"**{escape(block.title)}**\n\n" + _grid(
-                block.columns, block.rows, block.numeric
-            )
+            table = grid(block.columns, block.rows, block.numeric)
+            return f"**{escape(block.title)}**\n\n{table}\n\n{escape(block.note)}".rstrip()
         case Numbers():
             return _panel(block.panel)
         case Figure():
             return _figure(block)
         case Gallery():
             lines = [_search(search) for search in block.searches]
-            return "\n".join([f"**Searches of {escape(block.title)}**\n", *lines])
+            return "\n".join([f"**Searches, {escape(block.title)}**\n", *lines])
         case Verbatim():
             return f"**{escape(block.title)}**\n\n{_fenced(block.text)}"
         case Missing():
@@ -105,7 +107,7 @@ def _panel(panel: Panel) -> str:
         for line in (*panel.lines, *panel.rest)
     ]
     head = f"**{escape(panel.title)}**" + (f" ({escape(panel.subtitle)})" if panel.subtitle else "")
-    return f"{head}\n\n{_grid(columns, rows, frozenset({2, 4}))}"
+    return f"{head}\n\n{grid(columns, rows, frozenset({2, 4}))}"
 
 
 def _figure(block: Figure) -> str:
@@ -118,7 +120,7 @@ def _figure(block: Figure) -> str:
         (name, *(cell.text for cell in block.drawing.cells[i * size : (i + 1) * size]))
         for i, name in enumerate(classes)
     ]
-    return f"{caption}\n\n{_grid(('truth', *classes), rows, frozenset(range(1, size + 1)))}"
+    return f"{caption}\n\n{grid(('truth', *classes), rows, frozenset(range(1, size + 1)))}"
 
 
 def _search(search: Search) -> str:
@@ -129,7 +131,8 @@ def _search(search: Search) -> str:
     return f"- {escape(query)}, {search.verdict}: {escape(found)}"
 
 
-def _grid(columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: frozenset[int]) -> str:
+def grid(columns: Sequence[str], rows: Sequence[Sequence[str]], numeric: frozenset[int]) -> str:
+    """Return a Markdown table, every cell escaped; numeric columns align to the right."""
     rule = ["---:" if i in numeric else "---" for i in range(len(columns))]
     lines = [[escape(cell) for cell in row] for row in rows]
     return "\n".join(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from eval.report.blocks import Block
 from eval.report.data import ReportData
 from eval.report.sections import sections
 from eval.report.summary import summary
@@ -22,6 +24,11 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def fragment(parts: Sequence[Block]) -> str:
+    """Return some blocks as HTML with a style of their own, for `_repr_html_` in a notebook."""
+    return environment().get_template("fragment.html").render(parts=parts)
 
 
 def page(data: ReportData) -> str:

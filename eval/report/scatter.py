@@ -11,19 +11,21 @@ from eval.report.wording import finite
 
 SIDE = 400.0
 MOST_LABELS = 7
+MOST_LETTERS = 62
 _EDGE = 12.0
 OTHER = "other or none"
 
 
 @dataclass(frozen=True)
 class Dot:
-    """A point: place, colour number, shape number, and what hovering says."""
+    """A point: place, colour number, shape number, and what pointing at it says."""
 
     x: float
     y: float
     colour: int
     shape: int
-    words: str
+    name: str
+    label: str
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,12 @@ class Key:
 
 @dataclass(frozen=True)
 class Scatter:
-    """One map: dots and the legend that reads them."""
+    """One map: dots, the legend that reads them, and how the ids of dots begin, if they have any."""
 
     title: str
     dots: tuple[Dot, ...]
     legend: tuple[Key, ...]
+    anchor: str = ""
     kind: ClassVar[str] = "scatter"
 
 
@@ -82,14 +85,16 @@ def _draw(
         key = keys.get(str(point.get(column) or "")) or keys[OTHER]
         place = SIDE / 2 + scale * (x - middle_x), SIDE / 2 - scale * (y - middle_y)
         dots.append(
-            Dot(round(place[0], 1), round(place[1], 1), key.colour, key.shape, _words(point))
-        )
-    return Scatter(title, tuple(dots), tuple(keys.values()))
+            Dot(round(place[0], 1), round(place[1], 1), key.colour, key.shape,
+                _cut(f"{point.get('modality') or ''} {point.get('id') or ''}".strip()),
+                _cut(str(point.get("label") or "")))
+        )  # fmt: skip
+    return Scatter(title, tuple(dots), tuple(keys.values()), "p" if column == "modality" else "")
 
 
-def _words(point: Mapping[str, Any]) -> str:
-    parts = (point.get("modality"), point.get("id"), point.get("label"))
-    return " · ".join(str(part) for part in parts if part)
+def _cut(text: str) -> str:
+    """Shorten a text to what the line below the map holds."""
+    return text if len(text) <= MOST_LETTERS else f"{text[: MOST_LETTERS - 1]}…"
 
 
 def _in_order(names: Any) -> list[str]:

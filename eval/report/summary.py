@@ -6,8 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from eval.report.data import ReportData
+from eval.report.tables import place
 from eval.report.verdicts import main_rows, standing
-from eval.report.wording import count, finite, interval, listing, metric_name, number
+from eval.report.wording import (
+    count,
+    finite,
+    interval,
+    listing,
+    metric_name,
+    number,
+    task_name,
+)
 
 
 def summary(data: ReportData) -> tuple[str, ...]:
@@ -57,6 +66,8 @@ def _result(row: Mapping[str, Any]) -> str:
         subject = f"Searching {row.get('gallery')} by {row.get('query')} ({row['relation']})"
     else:
         subject = f"Naming {row.get('label') or 'the classes'} from {row.get('query')} zero-shot"
+    if row.get("task") not in ("zero_shot", "retrieval"):
+        subject = f"{task_name(row)} of {place(row)}"
     where = f" on the {row['split']} split" if row.get("split") else ""
     if finite(row.get("value")) is None:
         return f"{subject}{where}: {metric_name(row)} is not defined ({row.get('reason')})."

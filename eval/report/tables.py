@@ -21,10 +21,28 @@ from eval.report.wording import (
 
 Row = Mapping[str, Any]
 
-OPEN_ROWS = 28
+OPEN_ROWS = 18
+MOST_OPEN_ROWS = 30
 _MAIN = frozenset(
-    {"balanced_accuracy", "accuracy", "auroc", "auprc", "hit", "mrr", "map", "ami", "r2"}
+    {
+        "balanced_accuracy",
+        "accuracy",
+        "auroc",
+        "auprc",
+        "hit",
+        "mrr",
+        "map",
+        "ami",
+        "r2",
+        "brier",
+        "ece",
+        "sensitivity",
+        "specificity",
+        "aurc",
+    }
 )
+SAME_AS_ABOVE = "as above"
+_ONCE = "; "
 _PLACE = ("task", "query", "gallery", "label", "relation", "rank", "pool", "subgroup", "split")
 
 
@@ -47,7 +65,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """The numbers of one task on one query, gallery and split; `rest` is folded on screen."""
+    """The numbers of one task on one query, gallery and split.
+
+    Attributes:
+        title, subtitle: what all lines share.
+        lines: open on screen; none where there are very many.
+        rest: folded on screen.
+    """
 
     title: str
     subtitle: str
@@ -55,22 +79,27 @@ class Panel:
     rest: tuple[Line, ...] = ()
 
 
-def panels(rows: Iterable[Row]) -> tuple[Panel, ...]:
+def panels(rows: Iterable[Row], together: Sequence[str] = ()) -> tuple[Panel, ...]:
     """Group metric rows by task, query, gallery and split, in order of first appearance.
 
     Within a panel each metric's trained model stands first and its controls below.
+
+    Args:
+        rows: metric rows.
+        together: columns, such as "rank", that do not part panels but stand in the metric's name.
     """
     groups: dict[tuple[str, ...], list[Row]] = {}
     for row in rows:
-        groups.setdefault(tuple(str(row.get(key)) for key in _PLACE), []).append(row)
+        key = tuple(str(row.get(name)) for name in _PLACE if name not in together)
+        groups.setdefault(key, []).append(_named(row, together) if together else row)
     return tuple(_panel(group) for group in groups.values())
 
 
-def metrics_html(rows: Sequence[Row]) -> str:
-    """Return an HTML fragment with its own style, for `_repr_html_` in a notebook."""
-    from eval.report.page import environment
-
-    return environment().get_template("fragment.html").render(panels=panels(rows))
+def _named(row: Row, together: Sequence[str]) -> Row:
+    """Move some columns of a row into the name of its metric."""
+    words = [str(row[name]) for name in together if row.get(name)]
+    more = dict.fromkeys(together)
+    return {**row, **more, "beside": ", ".join(dict.fromkeys(words))}
 
 
 def metrics_text(rows: Sequence[Row]) -> str:
@@ -88,24 +117,23 @@ def place(row: Row) -> str:
 
 def _panel(rows: list[Row]) -> Panel:
     ordered = _by_metric(rows)
-    common = _common_exclusion(rows)
-    if common:
-        ordered = [{**row, "n_excluded": {}} for row in ordered]
-    kept = ordered if len(ordered) <= OPEN_ROWS else [row for row in ordered if _is_main(row)]
-    kept = kept or ordered
+    common = _common_notes(rows)
+    kept = ordered if len(ordered) <= OPEN_ROWS else _main_of(ordered) or ordered
+    kept = kept if len(kept) <= MOST_OPEN_ROWS else []
     held = {id(row) for row in kept}
     return Panel(
         title=f"{task_name(rows[0])} · {place(rows[0])}",
-        subtitle=" · ".join(part for part in (_subtitle(rows[0]), common) if part),
-        lines=_lines(kept),
-        rest=_lines([row for row in ordered if id(row) not in held]),
+        subtitle=" · ".join(part for part in (_subtitle(rows[0]), *common) if part),
+        lines=_lines(kept, common),
+        rest=_lines([row for row in ordered if id(row) not in held], common),
     )
 
 
-def _common_exclusion(rows: list[Row]) -> str:
-    """Word what all rows of a panel left out alike, so that it is said once."""
-    texts = {_excluded(row) for row in rows}
-    return texts.pop() if len(texts) == 1 else ""
+def _common_notes(rows: list[Row]) -> tuple[str, ...]:
+    """Return the remarks that all rows of a panel share, so that they are said once."""
+    if len(rows) < 2:
+        return ()
+    return tuple(part for part in _notes(rows[0]) if all(part in _notes(row) for row in rows))
 
 
 def _excluded(row: Row) -> str:
@@ -121,9 +149,21 @@ def _by_metric(rows: list[Row]) -> list[Row]:
     return sorted(rows, key=lambda row: (place_of[metric_name(row)], is_control(row)))
 
 
+def _main_of(rows: list[Row]) -> list[Row]:
+    """Return the rows of the main metrics; of several averages of one, the macro."""
+    known = [row for row in rows if _is_main(row)]
+    averaged = {str(row.get("metric")) for row in known if row.get("average") == "macro"}
+    return [
+        row
+        for row in known
+        if row.get("average") in (None, "macro") or str(row.get("metric")) not in averaged
+    ]
+
+
 def _is_main(row: Row) -> bool:
-    word = str(row.get("metric", "")).partition("@")[0]
-    return word in _MAIN and row.get("average") in (None, "macro")
+    """Say whether a metric may speak for its panel; of mAP, the one over the whole ranking."""
+    word, _, at = str(row.get("metric", "")).partition("@")
+    return word in _MAIN and not (word == "map" and (at or row.get("k") is not None))
 
 
 def _subtitle(row: Row) -> str:
@@ -139,17 +179,27 @@ def _subtitle(row: Row) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _lines(rows: list[Row]) -> tuple[Line, ...]:
+def _lines(rows: list[Row], said: tuple[str, ...]) -> tuple[Line, ...]:
+    """Word rows; a remark already said of the panel, or of the line above, is not said again."""
     made: list[Line] = []
-    previous = ""
+    previous, told = "", set(said)
     for row in rows:
-        name = metric_name(row)
-        made.append(_line(row, name, first=name != previous))
-        previous = name
+        name, notes = metric_name(row), _notes(row)
+        first = name != previous
+        told = set(said) if first else told
+        fresh = [part for part in notes if part not in told]
+        again = SAME_AS_ABOVE if not fresh and not set(notes) <= set(said) else ""
+        made.append(_line(row, name, first=first, note=_ONCE.join(fresh) or again))
+        previous, told = name, {*said, *notes}
     return tuple(made)
 
 
-def _line(row: Row, name: str, *, first: bool) -> Line:
+def drawn_line(row: Row, *, first: bool) -> Line:
+    """Word one row with its bar and all its remarks."""
+    return _line(row, metric_name(row), first=first, note=_ONCE.join(_notes(row)))
+
+
+def _line(row: Row, name: str, *, first: bool, note: str) -> Line:
     defined = finite(row.get("value")) is not None
     return Line(
         metric=name,
@@ -159,7 +209,7 @@ def _line(row: Row, name: str, *, first: bool) -> Line:
         interval=interval(row),
         chance=number(row.get("chance")),
         size=_size(row),
-        note=_note(row, defined),
+        note=note,
         bar=bar(row),
         first=first,
         defined=defined,
@@ -173,15 +223,16 @@ def _size(row: Row) -> str:
     return f"{number(n)} in {number(groups)}" if groups and groups != n else number(n)
 
 
-def _note(row: Row, defined: bool) -> str:
+def _notes(row: Row) -> list[str]:
     """Say why a number is missing, what was left out of it, and what to beware of."""
+    defined = finite(row.get("value")) is not None
     parts = [
         str(row.get("reason") or ("" if defined else "no reason given")),
         _excluded(row),
         *(str(flag) for flag in row.get("flags") or ()),
         f"p {probability(row['p'])}" if finite(row.get("p")) is not None else "",
     ]
-    return "; ".join(part for part in parts if part)
+    return list(dict.fromkeys(part for part in parts if part))
 
 
 def _panel_text(panel: Panel) -> str:
@@ -191,12 +242,16 @@ def _panel_text(panel: Panel) -> str:
          line.size, line.note)
         for line in (*panel.lines, *panel.rest)
     ]  # fmt: skip
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    table = "\n".join(
+    return f"{panel.title}\n{panel.subtitle}\n{aligned(cells, frozenset({2, 4}))}\n"
+
+
+def aligned(rows: Sequence[Sequence[str]], numeric: frozenset[int] = frozenset()) -> str:
+    """Return rows of cells as columns of plain text, the first row their headings."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
         "  ".join(
-            cell.rjust(width) if i in (2, 4) else cell.ljust(width)
+            cell.rjust(width) if i in numeric else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
-        for row in cells
+        for row in rows
     )
-    return f"{panel.title}\n{panel.subtitle}\n{table}\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,13 @@ from eval.report.wording import (
 Row = Mapping[str, Any]
 
 _CLASSIFIED = (("balanced_accuracy", None), ("accuracy", "macro"), ("auroc", "macro"))
+_OTHERS: Mapping[str, tuple[str, ...]] = {
+    "probe": ("accuracy", "auroc"), "knn": ("accuracy", "auroc"), "few_shot": ("accuracy",),
+    "taxonomic": ("accuracy",), "cluster": ("ami",), "regression": ("r2",),
+    "open_set": ("auroc",), "mismatch": ("auroc",),
+}  # fmt: skip
 _BASELINES = ("random_frozen", "unaligned", "unimodal", "no_image", "text_prior")
+_UNJUDGED = ("no interval", "no chance level known")
 _SAME = ("task", "query", "gallery", "label", "relation", "metric", "k", "average", "rank", "pool",
          "subgroup", "split", "unit")  # fmt: skip
 
@@ -52,7 +58,20 @@ class Card:
 
 
 def main_rows(rows: Sequence[Row]) -> list[Row]:
-    """Return the trained model's main row of every classification and retrieval direction."""
+    """Return the trained model's main row of every classification and retrieval direction.
+
+    A run that asked neither is judged by the main rows of its other tasks.
+    """
+    return _picked(rows, _importance) or _picked(rows, _other_importance)
+
+
+def all_main_rows(rows: Sequence[Row]) -> list[Row]:
+    """Return the trained model's main row of every task, asked of every pair."""
+    return [*_picked(rows, _importance), *_picked(rows, _other_importance)]
+
+
+def _picked(rows: Sequence[Row], importance: Callable[[Row], int | None]) -> list[Row]:
+    """Return the most important row of every question, in order of first appearance."""
     trained = [
         row
         for row in rows
@@ -60,7 +79,7 @@ def main_rows(rows: Sequence[Row]) -> list[Row]:
     ]
     chosen: dict[tuple[str, ...], tuple[int, Row]] = {}
     for row in trained:
-        order = _importance(row)
+        order = importance(row)
         key = tuple(
             str(row.get(name)) for name in ("task", "query", "gallery", "label", "relation")
         )
@@ -105,11 +124,19 @@ def warnings(data: ReportData) -> tuple[str, ...]:
         if leaked
         else []
     )
-    below = [
-        f"{metric_name(row)} of {place(row)} is {standing(row)[0]}."
+    weak = [
+        row
         for row in main_rows(data.metrics)
         if not standing(row)[1] and finite(row.get("value")) is not None
     ]
+    below = [
+        f"{metric_name(row)} of {place(row)} is {standing(row)[0]}."
+        for row in weak
+        if standing(row)[0] not in _UNJUDGED
+    ]
+    for words in _UNJUDGED:
+        names = [f"{metric_name(row)} of {place(row)}" for row in weak if standing(row)[0] == words]
+        below += [f"There is {words} for {listing(names)}."] if names else []
     absent = [] if any(map(is_control, data.metrics)) else ["No control was run beside the model."]
     found = (*leak, *_control_warnings(data.metrics), *below, *absent)
     return tuple(text[:1].upper() + text[1:] for text in found)
@@ -183,6 +210,7 @@ def _headline(row: Row) -> Headline:
     verdict, good = standing(row)
     gallery, relation = row.get("gallery"), row.get("relation")
     title = f"finds {gallery}, {relation}" if relation else f"names {row.get('label') or 'classes'}"
+    title = title if row.get("task") in ("zero_shot", "retrieval") else _asks(row)
     value = number(row.get("value")) if finite(row.get("value")) is not None else "not defined"
     n, groups = row.get("n") or 0, row.get("n_groups") or 0
     return Headline(
@@ -191,6 +219,10 @@ def _headline(row: Row) -> Headline:
         size=f"{n:,} queries" + (f", {groups:,} groups" if groups else ""),
         verdict=verdict, good=good, bar=bar(row),
     )  # fmt: skip
+
+
+def _asks(row: Row) -> str:
+    return ", ".join(str(row[key]) for key in ("task", "label", "gallery") if row.get(key))
 
 
 def _importance(row: Row) -> int | None:
@@ -210,8 +242,22 @@ def _importance(row: Row) -> int | None:
     return None
 
 
+def _other_importance(row: Row) -> int | None:
+    """Rank the metrics of all other tasks; vectors of the shared space come before others."""
+    if str(row.get("metric")) not in _OTHERS.get(str(row.get("task")), ()):
+        return None
+    if row.get("average") not in (None, "macro"):
+        return None
+    pools = (None, "all", "values", "hm")
+    pool = row.get("pool")
+    k = row["k"] if isinstance(row.get("k"), int) else 0
+    k = -k if row.get("task") == "few_shot" else k
+    return 1000 * (pools.index(pool) if pool in pools else len(pools)) + k
+
+
 def _task_order(row: Row) -> int:
-    return ("zero_shot", "retrieval").index(str(row.get("task")))
+    order = ("zero_shot", "retrieval", *_OTHERS)
+    return order.index(str(row.get("task")))
 
 
 def _lower(row: Row) -> bool:

@@ -15,9 +15,16 @@ LOWER_IS_BETTER = frozenset(
 _NAMES = {
     "auroc": "AUROC", "auprc": "AUPRC", "f1": "F1", "mrr": "MRR", "map": "mAP", "ndcg": "nDCG",
     "ami": "AMI", "ari": "ARI", "nmi": "NMI", "r2": "R²", "mae": "MAE", "ece": "ECE",
-    "aurc": "AURC", "ppv": "PPV", "npv": "NPV", "fpr95": "FPR at 95 % TPR",
+    "aurc": "AURC", "ppv": "PPV", "npv": "NPV", "fpr95": "FPR at 95 % TPR", "brier": "Brier score",
+    "ece_mass": "ECE (equal mass)",
 }  # fmt: skip
-_TASKS = {"zero_shot": "Zero-shot", "knn": "Nearest neighbours", "probe": "Linear probe"}
+# tasks whose k counts something else than the first k of a ranking
+_COUNTED = {"few_shot": "shots", "knn": "neighbours"}
+_TASKS = {
+    "zero_shot": "Zero-shot", "knn": "Nearest neighbours", "probe": "Linear probe",
+    "few_shot": "Few-shot", "cluster": "Clustering", "open_set": "Open set",
+    "mismatch": "Mismatched pairs", "threshold": "Thresholds", "diagnostics": "Geometry of the space",
+}  # fmt: skip
 
 
 def finite(value: Any) -> float | None:
@@ -66,9 +73,15 @@ def metric_name(row: Mapping[str, Any]) -> str:
     word = str(row.get("metric", ""))
     base, _, at = word.partition("@")
     k = at or ("" if row.get("k") is None else str(row["k"]))
-    name = _NAMES.get(base, base.replace("_", " ")) + (f"@{k}" if k else "")
+    counted = _COUNTED.get(str(row.get("task")), "") if k else ""
+    word, _, place = base.partition("_at_")
+    name = _NAMES.get(base) or _NAMES.get(word, word.replace("_", " "))
+    name += f" at {place.replace('_', ' ')}" if place and base not in _NAMES else ""
+    name += f"@{k}" if k and not counted else ""
     average = row.get("average")
-    return f"{name} ({average})" if average else name
+    name = f"{name} ({average})" if average else name
+    name = f"{name}, {k} {counted}" if counted else name
+    return f"{name}, {row['beside']}" if row.get("beside") else name
 
 
 def model_name(row: Mapping[str, Any]) -> str:

@@ -6,7 +6,16 @@ from collections.abc import Callable
 
 from eval.report.blocks import Block, Missing, Section
 from eval.report.data import ReportData
-from eval.report.sections import author, cohort, failures, model, results, robust, searches
+from eval.report.sections import (
+    author,
+    cohort,
+    failures,
+    model,
+    people,
+    results,
+    robust,
+    searches,
+)
 from eval.report.sections.checklist import checklist
 
 Builder = Callable[[ReportData], list[Block]]
@@ -22,7 +31,7 @@ _SECTIONS: tuple[tuple[str, Builder], ...] = (
     ("Retrieval", searches.retrieval),
     ("Calibration", results.calibration),
     ("Comparisons", results.comparisons),
-    ("Subgroups", results.subgroups),
+    ("Subgroups", people.subgroups),
     ("Robustness", robust.robustness),
     ("Failure analysis", failures.failure_analysis),
     ("Prevalence and label shift", cohort.shift),

@@ -9,6 +9,7 @@ from typing import Any
 from eval.report.blocks import Block, Facts, Missing, Table, Text
 from eval.report.data import ReportData
 from eval.report.sections.author import SOURCES, given
+from eval.report.sections.prevalence import prevalences, shifts
 from eval.report.verdicts import found_count, leaks
 from eval.report.wording import count, listing, number
 
@@ -60,11 +61,13 @@ def partition(data: ReportData) -> list[Block]:
 def demographics(data: ReportData) -> list[Block]:
     """Section 4: who is in the splits, and how common each class is."""
     blocks: list[Block] = [Facts((("Demographics", str(data.card.get("demographics") or "")),))]
-    tables = [
-        table
-        for key, extra in data.extras.items()
-        if (table := _prevalence(key, extra)) is not None
-    ]
+    tables: list[Block] = [*prevalences(data.labels)]
+    for key, extra in () if tables else data.extras.items():
+        table = _prevalence(key, extra)
+        if table is not None and table.rows not in [
+            known.rows for known in tables if isinstance(known, Table)
+        ]:
+            tables.append(table)
     return [*blocks, *tables] if tables else [*blocks, Missing("class prevalence")]
 
 
@@ -79,7 +82,7 @@ def shift(data: ReportData) -> list[Block]:
         )
         title = "Share of rows that hold each modality"
         blocks.append(Table(title, ("split", *names), rows, numbers(len(names) + 1)))
-    return [*blocks, Missing("label prevalence per split and per site")]
+    return [*blocks, *(list(shifts(data.labels)) or [Missing("label prevalence per split")])]
 
 
 def quarantine(data: ReportData) -> list[Block]:

@@ -7,9 +7,10 @@ from typing import Any
 
 from eval.report.blocks import Block, Missing, Table
 from eval.report.data import ReportData
-from eval.report.wording import count, number
+from eval.report.wording import count, finite, number
 
 MOST = 12
+_NUMBERS = frozenset({"lead", "behind", "truth_rank", "rank", "of", "distance"})
 
 
 def failure_analysis(data: ReportData) -> list[Block]:
@@ -18,8 +19,62 @@ def failure_analysis(data: ReportData) -> list[Block]:
     for key, extra in data.extras.items():
         blocks.extend(_confused(key, extra))
         blocks.extend(_errors(key, extra))
+        blocks.extend(_cases(key, extra))
         blocks.extend(_misses(key, extra))
     return blocks or [Missing("single errors")]
+
+
+_CASES = {
+    "confident": (
+        "Surest errors",
+        ("id", "truth", "prediction", "lead"),
+        "Lead: how far the class named lies above the second.",
+    ),
+    "near_misses": (
+        "Near misses",
+        ("id", "truth", "prediction", "behind"),
+        "The truth came second; behind: by how much.",
+    ),
+    "by_class": (
+        "Worst errors of each class",
+        ("truth", "id", "prediction", "truth_rank", "behind"),
+        "Truth rank: the place of the true class among all.",
+    ),
+    "far": (
+        "Numbers missed by most",
+        ("id", "truth", "prediction", "distance"),
+        "Distance: between the predicted and the true number.",
+    ),
+    "near_found": (
+        "Searches that nearly found",
+        ("id", "search", "rank", "of"),
+        "Rank: of the first right item.",
+    ),
+    "lost": (
+        "Searches that lost furthest",
+        ("id", "search", "rank", "of"),
+        "Rank: of the first right item.",
+    ),
+}
+
+
+def _cases(key: str, extra: Mapping[str, Any]) -> Iterable[Block]:
+    """Show the single samples that were picked out of the predictions."""
+    for name, (title, columns, note) in _CASES.items():
+        cases = (extra.get("cases") or {}).get(name) or ()
+        if cases:
+            rows = tuple(tuple(_cell(case.get(column)) for column in columns) for case in cases)
+            numeric = frozenset(i for i, c in enumerate(columns) if c in _NUMBERS)
+            words = tuple(column.replace("_", " ") for column in columns)
+            yield Table(f"{title} of {key}", words, rows, numeric, len(rows) > 6, note)
+
+
+def _cell(value: Any) -> str:
+    """Write a cell; a whole number is a rank or a count."""
+    given = finite(value)
+    if given is None:
+        return "" if value is None else str(value)
+    return count(given) if given == round(given) else number(given)
 
 
 def _confused(key: str, extra: Mapping[str, Any]) -> Iterable[Block]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,7 +14,10 @@ from eval.report.sections.cohort import numbers
 from eval.report.wording import count, finite, number
 
 _TOWER = ("encoder", "weights", "base_digest", "adapt", "trained_parameters", "total_parameters")
-_OWN_TABLES = frozenset({"stages", "towers", "versions"})
+# what other tables and sections show of the record
+_OWN_TABLES = frozenset(
+    {"stages", "towers", "versions", "flow", "splits", "flags", "leakage", "name", "digest", "seed"}
+)
 
 
 def model(data: ReportData) -> list[Block]:
@@ -52,7 +56,26 @@ def _tower(tower: Mapping[str, Any]) -> tuple[str, ...]:
     share = f"{100 * trained / total:.2f} %" if trained is not None and total else ""
     words = (flat(tower.get(key)) for key in _TOWER[:2])
     digest = str(tower.get("base_digest") or "")[:16]
-    return (*words, digest, flat(tower.get("adapt")), count(trained), count(total), share)
+    return (*words, digest, _adapted(tower.get("adapt")), count(trained), count(total), share)
+
+
+def _adapted(given: Any) -> str:
+    """Write how a tower was adapted, "lora: rank 4, alpha 8", without what was left at nothing."""
+    if not isinstance(given, str):
+        return flat(given)
+    try:
+        value = json.loads(given)
+    except json.JSONDecodeError:
+        return given
+    if not isinstance(value, Mapping):
+        return str(value)
+    return "; ".join(f"{kind}: {_set(options)}" for kind, options in value.items())
+
+
+def _set(options: Any) -> str:
+    if not isinstance(options, Mapping):
+        return flat(options)
+    return ", ".join(f"{key} {flat(value)}" for key, value in options.items() if value)
 
 
 def _provenance(data: ReportData) -> Facts:
@@ -60,7 +83,7 @@ def _provenance(data: ReportData) -> Facts:
     facts = [("Run digest", data.digest), ("Seed", str(data.seed))]
     for key, value in data.record.items():
         if key not in _OWN_TABLES:
-            facts.append((key.replace("_", " ").capitalize(), flat(value)))
+            facts.append((key.replace("_", " ").capitalize(), flat(_without_blanks(value))))
     return Facts(tuple(facts), "Provenance")
 
 
@@ -127,6 +150,12 @@ def _maps(space_map: Mapping[str, Any]) -> Iterable[Block]:
             )
             total = count(space_map.get("total") or len(points))
             yield Figure(drawing, f"{where} {count(len(points))} of {total} items.{note}")
+
+
+def _without_blanks(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: inner for key, inner in value.items() if inner not in (None, "", {}, [])}
+    return value
 
 
 def flat(value: Any) -> str:

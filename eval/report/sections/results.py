@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from eval.report.blocks import Block, Figure, Missing, Numbers, Table, Text
+from eval.report.blocks import Block, Heading, Missing, Table, Text
 from eval.report.data import ReportData
-from eval.report.drawings import heat
-from eval.report.tables import panels, place
-from eval.report.verdicts import main_rows
+from eval.report.sections.crosstabs import controls
+from eval.report.sections.tasks import CALIBRATION, METRICS, not_asked, pages_of
+from eval.report.tables import place
+from eval.report.verdicts import all_main_rows
 from eval.report.wording import (
     count,
     finite,
     interval,
+    listing,
     metric_name,
     model_name,
     number,
@@ -21,34 +23,30 @@ from eval.report.wording import (
 )
 
 FEW_POSITIVES = 100
-ELSEWHERE = frozenset({"retrieval", "taxonomic", "calibration", "robustness", "mismatch"})
 
 Row = Mapping[str, Any]
 
 
 def metrics(data: ReportData) -> list[Block]:
-    """Section 7: every number that no later section holds, then the confusion matrices."""
-    rows = [row for row in plain(data.metrics) if row.get("task") not in ELSEWHERE]
-    blocks = numbers_of(rows) or [Missing("classification and probe metrics")]
-    return [*blocks, *_confusions(data.extras)]
+    """Section 7: a page for every task that no later section holds, then the controls."""
+    blocks = pages_of(data, METRICS) or [Missing("classification and probe metrics")]
+    beside = list(controls(data.metrics))
+    if beside:
+        meaning = "What the same numbers are without the training that they should be owed to."
+        blocks += [Heading("Controls", meaning, "task-controls"), *beside]
+    left = not_asked(data)
+    return [*blocks, Text(f"Not asked of this run: {listing(left)}.", "soft")] if left else blocks
 
 
 def calibration(data: ReportData) -> list[Block]:
     """Section 9."""
-    blocks = numbers_of([row for row in data.metrics if row.get("task") == "calibration"])
-    for key, extra in data.extras.items():
-        bins = extra.get("reliability") or ()
-        if bins:
-            names = ("low", "high", "confidence", "accuracy", "n")
-            rows = tuple(tuple(number(part.get(name)) for name in names) for part in bins)
-            blocks.append(Table(f"Reliability of {key}", names, rows, frozenset(range(5))))
     how = "Calibration is measured only for declared probabilities: add the calibration task."
-    return blocks or [Missing("calibration", how)]
+    return pages_of(data, CALIBRATION) or [Missing("calibration", how)]
 
 
 def comparisons(data: ReportData) -> list[Block]:
     """Section 10: paired differences with raw and Holm-adjusted p."""
-    rows = [row for row in data.metrics if row.get("compared_to")]
+    rows = [row for row in data.metrics if row.get("compared_to") and not row.get("subgroup")]
     if not rows:
         return [
             Missing("paired comparisons", "Controls stand beside the model in section 7 and 8.")
@@ -69,15 +67,9 @@ def comparisons(data: ReportData) -> list[Block]:
     ]
 
 
-def subgroups(data: ReportData) -> list[Block]:
-    """Section 11."""
-    rows = [row for row in data.metrics if row.get("subgroup") and not row.get("compared_to")]
-    return numbers_of(rows) or [Missing("subgroup results", "Name subgroup columns in the task.")]
-
-
 def sample_size(data: ReportData) -> list[Block]:
     """Section 15: how wide the intervals are, and what is too small to judge."""
-    rows = [row for row in main_rows(data.metrics) if finite(row.get("value")) is not None]
+    rows = [row for row in all_main_rows(data.metrics) if finite(row.get("value")) is not None]
     if not rows:
         return [Missing("half widths of intervals")]
     cells = tuple(
@@ -97,27 +89,6 @@ def sample_size(data: ReportData) -> list[Block]:
         text = f"Fewer than {FEW_POSITIVES} positives: {', '.join(dict.fromkeys(small))}."
         blocks.append(Text(text + " Read their numbers with care.", "warn"))
     return blocks
-
-
-def plain(rows: Iterable[Row]) -> list[Row]:
-    """Leave out differences and subgroups, which have sections of their own."""
-    return [row for row in rows if not row.get("compared_to") and not row.get("subgroup")]
-
-
-def numbers_of(rows: Sequence[Row]) -> list[Block]:
-    """Return one block per panel of metric rows."""
-    return [Numbers(panel) for panel in panels(rows)]
-
-
-def _confusions(extras: Mapping[str, Mapping[str, Any]]) -> Iterable[Block]:
-    for key, extra in extras.items():
-        classes, confusion = extra.get("classes") or (), extra.get("confusion") or ()
-        drawing = heat(classes, confusion)
-        if drawing is not None:
-            caption = f"Confusion matrix of {key}: rows are the truth, columns the prediction."
-            yield Figure(drawing, f"{caption} Colour is the share of the row.")
-        elif confusion:
-            yield Text(f"The confusion matrix of {key} is too large to draw; see section 13.")
 
 
 def _positives(extra: Mapping[str, Any]) -> list[tuple[str, float]]:

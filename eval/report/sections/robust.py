@@ -9,15 +9,14 @@ from eval.report.blocks import Block, Facts, Missing, Table, Text
 from eval.report.data import ReportData
 from eval.report.sections.cohort import numbers
 from eval.report.sections.model import flat
-from eval.report.sections.results import numbers_of
 from eval.report.sections.subsets import subsets
+from eval.report.sections.tasks import ROBUSTNESS, pages_of
 from eval.report.wording import finite, number
 
 
 def robustness(data: ReportData) -> list[Block]:
     """Return robustness metrics, the prompt range, and what the author adds."""
-    blocks = numbers_of([row for row in data.metrics if row.get("task") == "robustness"])
-    blocks += subsets(data)
+    blocks = [*pages_of(data, ROBUSTNESS), *subsets(data)]
     blocks = blocks or [Missing("corruption ladder, missing modalities and attack dose")]
     prompts = list(_sensitivities(data.extras))
     blocks += prompts or [Missing("prompt sensitivity")]
@@ -43,7 +42,7 @@ def _sensitivities(extras: Mapping[str, Mapping[str, Any]]) -> Iterable[Block]:
 def _table(key: str, given: Mapping[str, Any]) -> Table:
     """Show one row per variation; nested values become columns when all rows share them."""
     inner = [value for value in given.values() if isinstance(value, Mapping)]
-    columns = list(dict.fromkeys(str(name) for value in inner for name in value))
+    columns = sorted(dict.fromkeys(str(name) for value in inner for name in value), key=_order)
     title = f"Prompt sensitivity of {key}"
     if len(inner) == len(given) and len(columns) <= 6:
         rows = tuple(
@@ -55,6 +54,12 @@ def _table(key: str, given: Mapping[str, Any]) -> Table:
         )
     rows = tuple((str(name), _cell(value)) for name, value in given.items())
     return Table(title, ("variation", "value"), rows, numbers(2), len(rows) > 15)
+
+
+def _order(name: str) -> int:
+    """Put what spans a range in the order of its size, and leave everything else behind it."""
+    order = ("min", "median", "mean", "max")
+    return order.index(name) if name in order else len(order)
 
 
 def _cell(value: Any) -> str:

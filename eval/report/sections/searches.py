@@ -3,51 +3,101 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eval.report.blocks import Block, Gallery, Missing, Picture, Search
 from eval.report.data import ReportData
-from eval.report.sections.results import numbers_of, plain
+from eval.report.sections.tasks import RETRIEVAL, pages_of
 from eval.report.wording import finite, number
 
 SEARCHES_PER_TASK = 8
 ITEMS_PER_SEARCH = 6
 PREVIEW_BUDGET = 3_000_000
 _PNG = b"\x89PNG\r\n\x1a\n"
-_TASKS = ("retrieval", "taxonomic", "mismatch")
 
 
 class Previews:
-    """Hands out previews as base64 until the page has room for no more."""
+    """Hands out previews as base64 until the page has room for no more.
+
+    Attributes:
+        refused: how many previews found no room.
+    """
 
     def __init__(self, previews: Mapping[str, bytes], budget: int = PREVIEW_BUDGET) -> None:
         self._previews = previews
         self._room = budget
+        self.refused = 0
 
     def take(self, modality: str, row_id: str) -> str:
         """Return one preview, or nothing when there is none, it is no PNG, or room ran out."""
         data = self._previews.get(f"{modality}/{row_id}", b"")
-        if not data.startswith(_PNG) or len(data) > self._room:
+        if not data.startswith(_PNG):
+            return ""
+        if len(data) > self._room:
+            self.refused += 1
             return ""
         self._room -= len(data)
         return base64.b64encode(data).decode("ascii")
 
 
 def retrieval(data: ReportData) -> list[Block]:
-    """Return the numbers of every direction, then the galleries."""
-    rows = [row for row in plain(data.metrics) if row.get("task") in _TASKS]
-    blocks = numbers_of(rows) or [Missing("retrieval metrics")]
-    shown = [(key, extra) for key, extra in data.extras.items() if extra.get("neighbours")]
+    """Return the numbers of every direction, then a gallery for each."""
+    blocks = pages_of(data, RETRIEVAL) or [Missing("retrieval metrics")]
+    shown = {
+        (key, *way): entries
+        for key, extra in data.extras.items()
+        for way, entries in _directions(extra.get("neighbours") or ()).items()
+    }
     if not shown:
         return [*blocks, Missing("nearest neighbours of single queries")]
-    # every task gets its share, so that a first one with large pictures cannot starve the rest
+    # every direction gets its share, so that a first one with large pictures cannot starve the rest
     share = PREVIEW_BUDGET // len(shown)
-    for key, extra in shown:
-        previews = Previews(data.previews, share)
-        found = tuple(_search(entry, previews) for entry in extra["neighbours"][:SEARCHES_PER_TASK])
-        blocks.append(Gallery(key, found))
+    for (key, query, gallery), entries in shown.items():
+        title = f"{query} → {gallery} ({key})"
+        blocks.append(_gallery(title, entries, budget=share, previews=data.previews))
     return blocks
+
+
+def gallery_of(
+    title: str, entries: Sequence[Mapping[str, Any]], previews: Mapping[str, bytes]
+) -> Gallery:
+    """Return one gallery of searches that is shown by itself."""
+    return _gallery(title, entries, budget=PREVIEW_BUDGET, previews=previews)
+
+
+def chosen(entries: Sequence[Any]) -> list[Any]:
+    """Return the searches that are shown: the first and the last, which are hits and misses."""
+    if len(entries) <= SEARCHES_PER_TASK:
+        return list(entries)
+    half = SEARCHES_PER_TASK // 2
+    return [*entries[:half], *entries[-half:]]
+
+
+def _directions(entries: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], list[Any]]:
+    """Part searches by what asks and what is searched."""
+    parted: dict[tuple[str, str], list[Any]] = {}
+    for entry in entries:
+        way = (str(entry.get("query_modality") or ""), str(entry.get("gallery_modality") or ""))
+        parted.setdefault(way, []).append(entry)
+    return parted
+
+
+def _gallery(
+    title: str, entries: Sequence[Any], *, budget: int, previews: Mapping[str, bytes]
+) -> Gallery:
+    """Return the gallery of one direction; its note states what was left out."""
+    held = Previews(previews, budget)
+    kept = chosen(entries)
+    found = tuple(_search(entry, held) for entry in kept)
+    longest = max((len(entry.get("items") or ()) for entry in kept), default=0)
+    note = (
+        f"{len(kept)} of {len(entries)} stored searches, the clearest hits and the worst misses; "
+        f"the first {min(longest, ITEMS_PER_SEARCH)} items of each, by score."
+    )
+    if held.refused:
+        note += f" {held.refused} previews were left out to keep the page small."
+    return Gallery(title, found, note)
 
 
 def _search(entry: Mapping[str, Any], previews: Previews) -> Search:

@@ -61,4 +61,4 @@ def _base(name: Any) -> Any:
 def _part(row: Row) -> str:
     """Return the modalities of a row's subset, "xray + ecg"."""
     parts = [str(row.get(side)).partition("@")[2] for side in _SIDES]
-    return " → ".join(part.replace(",", " + ") for part in parts if part)
+    return " → ".join(part.replace("+", " + ") for part in parts if part)

@@ -36,8 +36,8 @@ ACTIVE = {"script", "iframe", "object", "embed", "form", "input", "button", "bas
           "foreignobject", "animate", "set", "use", "image"}  # fmt: skip
 KNOWN_TAGS = {"html", "head", "body", "meta", "link", "title", "style", "nav", "main", "header",
               "footer", "section", "article", "div", "p", "span", "strong", "b", "i", "br", "h1",
-              "h2", "h3", "ol", "li", "a", "dl", "dt", "dd", "table", "thead", "tbody", "tr", "th",
-              "td", "details", "summary", "pre", "figure", "figcaption", "img", "svg", "g", "rect",
+              "h2", "h3", "h4", "ol", "ul", "li", "a", "dl", "dt", "dd", "table", "thead", "tbody", "tr",
+              "th", "td", "details", "summary", "pre", "figure", "figcaption", "img", "svg", "g", "rect",
               "line", "circle", "path", "polyline", "text"}  # fmt: skip
 
 

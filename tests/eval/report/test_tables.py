@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from eval.report.tables import metrics_html, metrics_text, panels
+from eval.report import metrics_html
+from eval.report.tables import metrics_text, panels
 
 
 def row(**given: Any) -> dict[str, Any]:
@@ -54,3 +55,39 @@ def test_a_rank_has_no_bar_because_it_is_no_share() -> None:
     assert (
         panels([row(metric="median_rank", k=None, value=1.0, chance=1.0)])[0].lines[0].bar is None
     )
+
+
+def test_a_remark_shared_by_all_lines_is_said_once_above_them() -> None:
+    rows = [row(metric=name, reason="no interval: 4 groups") for name in ("hit", "mrr")]
+    panel = panels(rows)[0]
+    assert "no interval: 4 groups" in panel.subtitle
+    assert [line.note for line in panel.lines] == ["", ""]
+
+
+def test_a_remark_said_of_the_line_above_is_not_said_again() -> None:
+    rows = [row(flags=["classes: a, b"]), row(model="control:constant", flags=["classes: a, b"]),
+            row(metric="mrr", k=None)]  # fmt: skip
+    assert [line.note for line in panels(rows)[0].lines] == ["classes: a, b", "as above", ""]
+
+
+def test_columns_told_together_stand_in_the_name_and_part_no_panel() -> None:
+    rows = [row(rank="genus", pool="seen"), row(rank="genus", pool="unseen")]
+    (panel,) = panels(rows, ("rank", "pool"))
+    assert [line.metric for line in panel.lines] == ["hit@5, genus, seen", "hit@5, genus, unseen"]
+
+
+def test_very_many_numbers_are_all_folded() -> None:
+    rows = [row(metric="hit", k=k, query=None) for k in range(1, 60)]
+    panel = panels(rows)[0]
+    assert panel.lines == ()
+    assert len(panel.rest) == 59
+
+
+def test_k_is_named_for_what_it_counts() -> None:
+    few = panels([row(task="few_shot", metric="accuracy", k=16)])[0].lines[0]
+    assert few.metric == "accuracy, 16 shots"
+
+
+def test_a_remark_is_said_again_when_another_line_stood_between() -> None:
+    rows = [row(model=f"control:{i}", reason=why) for i, why in enumerate(("few", "off", "few"))]
+    assert [line.note for line in panels(rows)[0].lines] == ["few", "off", "few"]
