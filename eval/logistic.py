@@ -5,7 +5,6 @@ Legend: n rows, W features, C classes.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,10 +14,13 @@ from numpy.typing import NDArray
 from eval.areas import macro_area, usable_labels
 from eval.classify import top_k
 from eval.labels import Truth
+from eval.logistic_fits import by_scikit_learn, by_torch
 from eval.space import Floats
 from eval.weighted import macro_mean
 
 Reals = NDArray[np.float64]
+
+MOST_ROWS = 200_000  # rows up to which scikit-learn fits
 
 
 @dataclass
@@ -30,7 +32,7 @@ class Regression:
         iterations: most steps of lbfgs.
         seed: the run's seed.
         chosen: the C that validation preferred, once fitted.
-        notes: what to flag: "not-converged", "C-not-selected".
+        notes: what to flag: the C, "not-converged", "C-not-selected".
     """
 
     strengths: tuple[float, ...]
@@ -46,6 +48,7 @@ class Regression:
         scale = np.where(spread > 0, spread, 1.0)
         x, x_val, x_test = ((part - center) / scale for part in (train[0], val[0], test))
         self.chosen = self._choose(x, train[1], val=(x_val, val[1]))
+        self.notes.append(f"C={self.chosen:g}")
         return self._fit(x, train[1], x_test, strength=self.chosen, note=True)
 
     def _choose(self, x: Reals, truth: Truth, *, val: tuple[Reals, Truth]) -> float:
@@ -86,16 +89,10 @@ class Regression:
         self, x: Reals, labels: Any, x_new: Reals, *, strength: float, width: int, note: bool
     ) -> Reals:
         """Fit one model; returns (n, width) decision values."""
-        from sklearn.exceptions import ConvergenceWarning
-        from sklearn.linear_model import LogisticRegression
-
-        model = LogisticRegression(C=strength, max_iter=self.iterations)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            model.fit(x, labels)
-        if note and int(np.max(model.n_iter_)) >= self.iterations:
+        fitted = by_scikit_learn if len(x) <= MOST_ROWS else by_torch
+        values, converged = fitted(x, labels, x_new, strength=strength, steps=self.iterations)
+        if note and not converged:
             self.notes.append("not-converged")
-        values = np.asarray(model.decision_function(x_new), dtype=np.float64)
         if width == 1:
             return values[:, None]
         return np.stack([-values, values], axis=1) if values.ndim == 1 else values

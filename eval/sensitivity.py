@@ -27,12 +27,12 @@ def sensitivity(
     found: dict[str, Any] = {}
     if len(prompts.templates) > 1:
         alone = [prompts.of_template(number) for number in range(len(prompts.templates))]
-        found["each template alone"] = _spread([main(part) for part in alone])
+        found["each template alone"] = spread([main(part) for part in alone])
         less = [_without(every, part) for part in alone]
-        found["one template left out"] = _spread([main(p) for p in less if all(p.values())])
+        found["one template left out"] = spread([main(p) for p in less if all(p.values())])
     if max(len(texts) for texts in every.values()) > 1:
         draws = [_half(every, seed, number) for number in range(DRAWS)]
-        found[f"{DRAWS} draws of half the prompts"] = _spread([main(part) for part in draws])
+        found[f"{DRAWS} draws of half the prompts"] = spread([main(part) for part in draws])
     return {name: spread for name, spread in found.items() if spread}
 
 
@@ -43,6 +43,18 @@ def by_template(
     return {
         text: main(prompts.of_template(number)) for number, text in enumerate(prompts.templates)
     }
+
+
+def without_template(
+    prompts: PromptSet, main: Callable[[Prompts], float | None]
+) -> dict[str, float | None]:
+    """Return the main metric without each template, where prompts are left for every class."""
+    every = prompts.positive_prompts()
+    less = {
+        text: _without(every, prompts.of_template(number))
+        for number, text in enumerate(prompts.templates)
+    }
+    return {text: main(part) for text, part in less.items() if all(part.values())}
 
 
 def _half(every: Prompts, seed: int, number: int) -> Prompts:
@@ -56,7 +68,8 @@ def _without(every: Prompts, part: Prompts) -> Prompts:
     return {name: [t for t in texts if t not in part[name]] for name, texts in every.items()}
 
 
-def _spread(values: Sequence[float | None]) -> dict[str, float]:
+def spread(values: Sequence[float | None]) -> dict[str, float]:
+    """Return least, middle and greatest of what is known."""
     known = [value for value in values if value is not None]
     if not known:
         return {}

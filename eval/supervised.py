@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eval.classify import confusion, multi_label, single_label, worst_errors
-from eval.labels import Truth, fault, parts, truth_of
+from eval.labels import Labels, Truth, fault, parts, truth_of
 from eval.rows import Sheet, config_digest, resampler, sheet
 from eval.selection import Selection, column, features_of, select
 from eval.space import Floats, Space
@@ -34,7 +34,7 @@ def measure(
 ) -> Result:  # fmt: skip
     """Return the rows of one learner for every kind of vector ("features", "values")."""
     cells = column(space.rows, options.label)
-    train, val, test, classes = _split(space, options, cells)
+    train, val, test, classes = split_parts(space, options, cells)
     truths = [
         truth_of(
             [cells[row] for row in part.rows], classes, options.labels, uncertain=options.uncertain
@@ -73,18 +73,20 @@ def measure(
     return Result(rows, test.table(columns), extras)
 
 
-def _split(
+def split_parts(
     space: Space, options: Any, cells: Sequence[str | None]
 ) -> tuple[Selection, Selection, Selection, tuple[str, ...]]:
-    """Return train, validation and test rows, and the classes that training rows show."""
+    """Return train, validation and test rows, and the classes that training rows show.
+
+    Options without `labels` have one label per row.
+    """
     train_split = getattr(options, "train_split", None) or options.gallery_split
+    labels: Labels = getattr(options, "labels", "single")
     every = {part.rstrip("?") for cell in cells for part in parts(cell)}
-    train = select(
-        space, options.query, train_split, why_not=fault(cells, tuple(every), options.labels)
-    )
+    train = select(space, options.query, train_split, why_not=fault(cells, tuple(every), labels))
     shown = {part for row in train.rows for part in parts(cells[row]) if not part.endswith("?")}
     classes = tuple(sorted(shown))
-    why_not = fault(cells, classes, options.labels)
+    why_not = fault(cells, classes, labels)
     val = select(space, options.query, getattr(options, "val_split", "val"), why_not=why_not)
     return train, val, select(space, options.query, options.split, why_not=why_not), classes
 

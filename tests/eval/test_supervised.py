@@ -16,7 +16,7 @@ from eval.task import Context
 
 CONTEXT = Context(seed=1, base=Path(), replicates=50)
 PROBE = Probe.options(query="ecg", label="finding", c=(0.01, 1.0))
-KNN = Knn.options(query="ecg", label="finding")
+KNN = Knn.options(query="ecg", label="finding", by=("values",))
 
 
 def macro(result, **columns):
@@ -108,6 +108,27 @@ def test_votes_equal_scikit_learn_where_no_vote_is_tied(k):
     ours = np.array(result.predictions[f"prediction_values_k{k}"])
     assert clear.sum() > 30
     assert (ours == model.predict(x[test]))[clear].all()
+
+
+def test_validation_says_which_k_it_prefers():
+    space = make_space(noise=1.2)
+    both = Knn.options(query="ecg", label="finding", k=(1, 5, 20))
+    result = Knn().run(space, both, CONTEXT)
+    assert {row.pool for row in result.rows} == {"features", "values"}
+    on_val = Knn().run(
+        space, both.model_copy(update={"split": "val", "val_split": "none"}), CONTEXT
+    )
+    assert not any("chosen" in flag for row in on_val.rows for flag in row.flags)
+    for pool in ("features", "values"):
+        quality = {k: macro(on_val, pool=pool, k=k).value for k in (1, 5, 20)}
+        best = max(quality, key=lambda k: (quality[k], -k))
+        flagged = {r.k for r in result.rows if r.pool == pool and "k chosen on val" in r.flags}
+        assert flagged == {best}
+
+
+def test_the_probe_says_which_c_it_chose():
+    row = macro(Probe().run(make_space(), PROBE, CONTEXT), pool="values")
+    assert {"C=0.01", "C=1"} & set(row.flags)
 
 
 def test_a_tied_vote_goes_to_the_nearest_member():

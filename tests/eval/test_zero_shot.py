@@ -186,3 +186,128 @@ def test_a_class_may_be_worded_by_its_members():
         update={"members": "{specie}"})})  # fmt: skip
     with pytest.raises(Refusal, match="specie"):
         ZeroShot().texts(missing, space.rows, CONTEXT)
+
+
+EXAMPLES = ZeroShot.options(
+    query="ecg", label="finding", anchors={"modality": "report", "from": "train"}
+)
+PAIRS = {**PROMPTS, "negative": ["no {}"]}
+PAIRED = ZeroShot.options(query="ecg", label="findings", prompts=PAIRS, labels="multi")
+
+
+def with_negations(space):
+    given = dict(space.texts["report"])
+    given |= {f"no {c}": -given[f"class {c}"] for c in CLASSES}
+    given |= {f"no class {c}": -given[f"class {c}"] for c in CLASSES}
+    return replace(space, texts={"report": given})
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"anchors": {"modality": "report", "from": "test"}}, "its own example"),
+        ({"prompts": PROMPTS, "aggregate": "knn"}, "anchors that are examples"),
+        (
+            {"prompts": PROMPTS, "anchors": {"modality": "report", "from": "train"}},
+            "either prompts",
+        ),
+        ({"anchors": {"modality": "report"}}, "from"),
+        ({"prompts": PROMPTS, "temperature": 0}, "greater than 0"),
+    ],
+)
+def test_anchors_that_cannot_be_asked_are_refused(given, message):
+    with pytest.raises(ValidationError, match=message):
+        ZeroShot.options(query="ecg", label="finding", **given)
+
+
+def test_a_probability_needs_the_negation():
+    options = MULTI.model_copy(update={"temperature": 0.1})
+    with pytest.raises(Refusal, match="negative"):
+        run(make_space(), options)
+
+
+def test_examples_stand_for_classes_without_any_text():
+    assert EXAMPLES.anchor == "report"
+    assert type(EXAMPLES).model_validate(EXAMPLES.model_dump(mode="json")) == EXAMPLES
+    assert ZeroShot().texts(EXAMPLES, make_space().rows, CONTEXT) == {}
+    row = one(run(make_space(noise=0.2), EXAMPLES), "accuracy", k=1, average="macro")
+    assert row.value > 0.9
+    assert row.gallery == "report"
+    assert row.prompts.startswith("report from train@")
+    assert "anchors: examples, mean_embedding" in row.flags
+
+
+def test_the_nearest_example_names_the_class_as_one_neighbour_does():
+    space = make_space(noise=1.2)
+    options = EXAMPLES.model_copy(update={"aggregate": "knn"})
+    result = run(space, options)
+    query, gallery = (space.vectors[name].values.astype(float) for name in ("ecg", "report"))
+    train, test = (
+        [i for i, split in enumerate(space.rows.splits) if split == name]
+        for name in ("train", "test")
+    )
+    best = (query[test] @ gallery[train].T).argmax(axis=1)
+    truth = space.rows.columns["finding"]
+    assert result.predictions["prediction"] == [truth[train[i]] for i in best]
+    (spread,) = result.extras["sensitivity"].values()
+    assert spread["min"] < spread["max"]
+
+
+@pytest.mark.parametrize("aggregate", ["mean_embedding", "mean_score", "logsumexp", "knn"])
+def test_examples_of_a_constant_encoder_score_chance(aggregate):
+    options = EXAMPLES.model_copy(update={"aggregate": aggregate, "neighbours": 3})
+    for row in run(collapse(make_space()), options).rows:
+        if row.metric != "majority_share" and row.value is not None:
+            assert row.value == pytest.approx(row.chance, abs=1e-12), row.metric
+
+
+def test_a_pair_scores_its_margin_and_the_softmax_of_the_two():
+    space = with_negations(make_space(noise=1.0))
+    table = run(space, PAIRED.model_copy(update={"temperature": 0.2})).predictions
+    bare = run(space, PAIRED).predictions
+    assert "probability" not in bare
+    scores = np.array(bare["scores"])
+    plus = ZeroShot().run(space, MULTI, CONTEXT).predictions
+    minus = scores - np.array(plus["scores"])
+    pairs = np.exp(np.stack([np.array(plus["scores"]), -minus]) / 0.2)
+    assert np.array(table["probability"]) == pytest.approx(pairs[0] / pairs.sum(0), abs=1e-12)
+
+
+def test_single_labels_have_the_softmax_over_classes():
+    table = run(make_space(), SINGLE.model_copy(update={"temperature": 0.5})).predictions
+    powers = np.exp(np.array(table["scores"]) / 0.5)
+    expected = powers / powers.sum(axis=1, keepdims=True)
+    assert np.array(table["probability"]) == pytest.approx(expected, abs=1e-12)
+
+
+def test_polarity_follows_from_predictions_alone():
+    result = run(with_negations(make_space(noise=1.0)), PAIRED)
+    table, scores = result.predictions, np.array(result.predictions["scores"])
+    truth = np.array([[c in cell.split("|") for c in CLASSES] for cell in table["label"]])
+    right = (scores > 0) == truth
+    overall = [r for r in result.rows if r.metric == "polarity" and r.label == "findings"]
+    assert overall[0].value == pytest.approx(right.mean(), abs=1e-12)
+    assert one(result, "polarity_present").value == pytest.approx(right[truth].mean(), abs=1e-12)
+    assert one(result, "polarity_absent").value == pytest.approx(right[~truth].mean(), abs=1e-12)
+    row = one(result, "polarity", label="findings=c2")
+    assert row.value == pytest.approx(right[:, 2].mean(), abs=1e-12)
+    assert not [r for r in run(make_space(), MULTI).rows if "polarity" in r.metric]
+
+
+def test_how_doubt_was_read_stands_in_the_rows():
+    space = make_space()
+    column = list(space.rows.columns["findings"])
+    test = [i for i, split in enumerate(space.rows.splits) if split == "test"]
+    column[test[0]] = "c1?"
+    space = replace(space, rows=replace(space.rows, columns={"findings": column}))
+    for policy in ("exclude", "positive", "negative"):
+        options = MULTI.model_copy(update={"uncertain": policy})
+        assert all(f"uncertain labels: {policy}" in r.flags for r in run(space, options).rows)
+    n = [one(run(space, MULTI), "auroc", label=f"findings=c{i}").n for i in range(4)]
+    assert n == [48, 47, 48, 48]
+
+
+def test_every_template_is_tried_alone_and_left_out():
+    extras = run(make_space(noise=1.5)).extras
+    assert set(extras["templates"]) == set(extras["without_template"]) == {"{}", "a {}"}
+    assert extras["templates"]["{}"] == extras["without_template"]["a {}"]
