@@ -88,7 +88,9 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", help="rows to run")
     parser.add_argument("--seeds", type=int, default=len(SEEDS))
     parser.add_argument("--epochs", type=int, default=EPOCHS)
-    parser.add_argument("--kept", type=Path, help="folder of outcomes; those in it are not run again")
+    parser.add_argument(
+        "--kept", type=Path, help="folder of outcomes; those in it are not run again"
+    )
     parser.add_argument("--write", type=Path)
     chosen = parser.parse_args()
     names = chosen.only or list(STUDIED)

@@ -29,8 +29,8 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pipelines.fit import use_bf16
 from pipelines.frozen_linear import choose_engine, faster
+from pipelines.placement import precision
 
 WANTED = {"bf16": 2.2, "fp32": 1.7}
 
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--write", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(os.cpu_count() or 1)
-    with_bf16 = given.bf16 == "yes" or (given.bf16 == "auto" and use_bf16("auto"))
+    with_bf16 = given.bf16 == "yes" or (given.bf16 == "auto" and native_bf16())
     lines: list[str] = []
     for name, build in (("ViT-S/16, 16 x 224 px", vit), ("BERT 6 x 384, 32 x 128 tokens", bert)):
         model, inputs = build()
@@ -189,6 +189,11 @@ def page(lines: list[str], given: argparse.Namespace, with_bf16: bool) -> str:
     ])  # fmt: skip
 
 
+def native_bf16() -> bool:
+    """Whether this processor multiplies in bfloat16."""
+    return precision("auto", "cpu").name == "bf16"
+
+
 def machine() -> str:
     """Name the processor, the threads and the version of torch."""
     lines = (
@@ -196,7 +201,7 @@ def machine() -> str:
     )
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     processor = names[0] if names else platform.processor()
-    native = "native bf16" if use_bf16("auto") else "no native bf16"
+    native = "native bf16" if native_bf16() else "no native bf16"
     return (
         f"{processor}, {torch.backends.cpu.get_cpu_capability()}, {native}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}"

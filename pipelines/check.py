@@ -6,7 +6,7 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from pipelines import rows
+from pipelines import leakage, rows
 from pipelines.plan import Plan
 from workbench.errors import BadInput, Refusal
 from workbench.manifest import Manifest
@@ -18,25 +18,34 @@ def check_plan(plan: Plan, limit: int | None = None) -> str:
     """Return what was checked, in words.
 
     Raises:
-        Refusal: the manifest is wrong, or more cells are bad than `manifest.max_bad` allows.
+        Refusal: the manifest is wrong, more cells are bad than `manifest.max_bad` allows, or splits
+            share what they must not.
     """
     with tempfile.TemporaryDirectory() as folder:
         manifest = rows.manifest_of(plan, Path(folder), limit=limit)
         bad, present = _peek_all(plan, manifest)
         lines = _summary(plan, manifest)
+        _refuse_many(bad, present, plan, name=manifest.name)
+        found = leakage.audit(plan, manifest, leakage.of_manifest(plan, manifest))
     lines += [str(b) for b in bad[:SHOWN]]
     if len(bad) > SHOWN:
         lines.append(f"... and {len(bad) - SHOWN} more")
+    found.refuse()
+    lines += found.lines()
+    lines.append(f"checked {present} cells, {len(bad)} bad; nothing was changed")
+    return "\n".join(lines)
+
+
+def _refuse_many(bad: list[BadInput], present: int, plan: Plan, *, name: str) -> None:
+    """Stop when more cells are bad than the pipeline file allows."""
     share, allowed = len(bad) / max(present, 1), plan.pipeline.manifest.max_bad
     if share > allowed:
         common = ", ".join(f"{c} x {n}" for c, n in Counter(b.code for b in bad).most_common(3))
         raise Refusal(
-            "E-MAN-007", file=manifest.name, field="cells",
+            "E-MAN-007", file=name, field="cells",
             found=f"{len(bad)} of {present} bad ({common})",
             expected=f"at most manifest.max_bad {allowed:.2%}", fix="First: " + str(bad[0]),
         )  # fmt: skip
-    lines.append(f"checked {present} cells, {len(bad)} bad; nothing was changed")
-    return "\n".join(lines)
 
 
 def _peek_all(plan: Plan, manifest: Manifest) -> tuple[list[BadInput], int]:

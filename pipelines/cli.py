@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipelines.jobs.command import JobOptions, run_job, with_job_options
 from workbench import __version__
 from workbench.errors import WorkbenchError
 
@@ -92,13 +93,19 @@ def check(
 
 
 @app.command()
+@with_job_options
 def evaluate(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.")],
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="RUN_OR_STORE", help="Runs, or stores.")
+    ] = None,
     pipeline: Annotated[
         Path | None, typer.Option("--pipeline", help="File whose `evaluate:` to use instead.")
     ] = None,
+    **job: Any,
 ) -> None:  # fmt: skip
-    """Evaluate finished runs again, from their stored vectors."""
+    """Evaluate finished runs again; with --tasks, many runs and stores by many tasks."""
+    if job["tasks"] is not None or job["merge"] is not None or not runs:
+        raise typer.Exit(run_job(runs or [], pipeline, JobOptions(**job)))
     from pipelines.reevaluate import evaluate_runs
 
     done, failed = evaluate_runs(runs, pipeline)
@@ -107,6 +114,25 @@ def evaluate(
     typer.echo(f"{len(done)} evaluated, {len(failed)} failed")
     if failed:
         raise typer.Exit(3)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of finished runs.")],
+    metric: Annotated[list[str] | None, typer.Option("--metric", help="Such as hit.")] = None,
+    permutations: Annotated[int, typer.Option(min=99, help="Of every test.")] = 10_000,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the tables.")] = None,
+) -> None:
+    """Compare runs on the same test rows with the first one; rank them on a leaderboard."""
+    from eval.compare import Contest
+    from pipelines.compare import METRICS
+    from pipelines.compare import compare as compare_runs
+
+    found = compare_runs(runs, metrics=metric or METRICS,
+                         contest=Contest(permutations=permutations))  # fmt: skip
+    if out is not None:
+        found.write(out)
+    typer.echo(found.text())
 
 
 @app.command()
@@ -127,11 +153,16 @@ def search(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     gallery: Annotated[str, typer.Option("--in", help="Modality to search in.")],
     k: Annotated[int, typer.Option("-k", min=1, help="How many.")] = 5,
+    approximate: Annotated[
+        bool, typer.Option("--approximate", help="For millions of items; needs the extra index.")
+    ] = False,
 ) -> None:
     """Find the nearest items: workbench search RUN --ecg FILE --in report -k 5."""
+    from pipelines.approximate import approximate_text
     from pipelines.summary import search_text
 
-    typer.echo(search_text(run, context.args, gallery, k))
+    answer = approximate_text if approximate else search_text
+    typer.echo(answer(run, context.args, gallery, k))
 
 
 @app.command()

@@ -19,6 +19,7 @@ from pipelines.fusion import build_fusions
 from pipelines.objectives.entry import Edge
 from pipelines.objectives.objective import Objective
 from pipelines.pairing import Pairing
+from pipelines.placement import placement, sent
 from pipelines.plan import Plan
 from pipelines.towers import Tower, build_tower
 from workbench.errors import Failure
@@ -48,9 +49,9 @@ def unaligned(
         torch.manual_seed(derive_seed(seed, "projection", key) % 2**63)
         nn.init.orthogonal_(tower.head.linear.weight)
         towers[key] = tower.eval()
-    align = plan.pipeline.align
+    align, device = plan.pipeline.align, placement(plan.pipeline.device).device
     fusions = build_fusions(align.fuse, align.dim, seed=seed)
-    return Model("control:unaligned", towers, plan_score(plan), fusions, scorer)
+    return Model("control:unaligned", sent(towers, device), plan_score(plan), fusions, scorer)
 
 
 def random_frozen(
@@ -75,6 +76,7 @@ def random_frozen(
         ).eval()
         for key, part in plan.parts.items()
     }  # fmt: skip
+    towers = sent(towers, crew.device)
     demand = demand_of(plan.objective, plan.objective_options)
     fit_heads(replace(crew, towers=towers, readers={}), objective, config, demand, folder)
     name = "control:random_frozen" if number == 0 else f"control:random_frozen-{number + 1}"

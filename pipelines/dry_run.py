@@ -37,6 +37,7 @@ def describe_plan(plan: Plan, limit: int | None) -> str:
     count = None if train is None else train["rows"]
     lines.append(f"align {edges} by {plan.objective.name}: {_steps(config.align, count)}")
     models = 1 + config.controls.random_frozen + config.controls.unaligned
+    models += config.controls.shuffled_pairs != "off"
     lines.append(f"embed and evaluate: {models} models x {len(plan.tasks)} tasks: "
                  + ", ".join(t.name for t in plan.tasks))  # fmt: skip
     return "\n".join(lines)

@@ -18,6 +18,7 @@ from eval.space import Floats, Rows, Space, Vectors
 from pipelines.batch import Shelf
 from pipelines.fusion.fusion import Fusion
 from pipelines.fusion.vectors import fused_vectors
+from pipelines.placement import device_of, sent
 from pipelines.stored_tokens import Padded, joined, load_tokens, save_tokens, unit_tokens
 from pipelines.towers import Tower
 from workbench.encoder import Features
@@ -125,7 +126,7 @@ def _embedded(
     tower.eval()
     for batch in batches:
         with torch.inference_mode():
-            found = tower.features(batch)
+            found = tower.features(sent(batch, device_of(tower)))
             values.append(_unit(tower, found))
             features.append(_array(found.pooled.float()))
             if tokens and tower.has_tokens:
@@ -213,7 +214,7 @@ def encode(tower: Tower, batch: Batch) -> tuple[Floats, Floats]:
     """Return (B, E) unit vectors and (B, W) features, float32, in evaluation mode."""
     tower.eval()
     with torch.inference_mode():
-        found = tower.features(batch)
+        found = tower.features(sent(batch, device_of(tower)))
         return _unit(tower, found), _array(found.pooled.float())
 
 

@@ -10,12 +10,17 @@ from typing import Any
 
 from eval.space import Rows, Space
 from eval.task import Context, Metric, Result, Task
+from pipelines.beside import TRAINED, answers, unimodal_rows
 from pipelines.plan import Plan, TaskPlan
 from workbench import registry
-from workbench.config import Pipeline, subset_name
+from workbench.config import Pipeline
 from workbench.errors import Failure
+from workbench.fuse_config import subset_name
 from workbench.modality import Options
 from workbench.record import write_json
+
+ABOUT = "workbench"
+"""Where a predictions file says, in its Parquet metadata, which task and options made it."""
 
 
 @dataclass(frozen=True)
@@ -52,19 +57,24 @@ def evaluate(plan: Plan, spaces: Sequence[Space], folder: Path, stamp: Stamp) ->
     extras: dict[str, Any] = {}
     for planned in plan.tasks:
         task: Task[Any] = registry.load("tasks", planned.task)()
-        for space in spaces:
-            result = task.run(space, planned.options, context(plan))
+        for model, result in answers(plan, planned, task, spaces, context(plan)):
             rows += [_stamped(row, stamp) for row in result.rows]
             name = planned.name
-            if space.model != "trained":
-                name += "--" + space.model.removeprefix("control:")
+            if model != TRAINED:
+                name += "--" + model.removeprefix("control:")
             else:
                 extras[name] = dict(result.extras)
-            _write_predictions(result, folder / f"{name}.parquet")
+            about = {"entry": planned.name, "model": model, **_about(planned, result, stamp)}
+            write_predictions(result, folder / f"{name}.parquet", about)
+        more = unimodal_rows(plan, planned, task, spaces, context(plan))
+        rows += [_stamped(row, stamp) for row in more]
         rows += [_stamped(row, stamp) for row in _subset_rows(plan, planned, spaces)]
     _refuse_duplicates(rows)
     write_json(folder / "metrics.json", [row.as_dict() for row in rows])
     (folder / "extras.json").write_text(json.dumps(extras, sort_keys=True, default=str))
+    thresholds = {name: e["thresholds"] for name, e in extras.items() if "thresholds" in e}
+    if thresholds:
+        write_json(folder / "thresholds.json", thresholds)
 
 
 def _subset_rows(plan: Plan, planned: TaskPlan, spaces: Sequence[Space]) -> list[Metric]:
@@ -88,7 +98,7 @@ def subset_options(pipeline: Pipeline, options: Options) -> list[Options]:
     return [
         options.model_copy(update={field: subset_name(name, part)})
         for field in ("query", "gallery")
-        if (name := getattr(options, field, None)) in fuse
+        if field in type(options).model_fields and (name := getattr(options, field, None)) in fuse
         for part in fuse[str(name)].parts()
     ]
 
@@ -99,13 +109,25 @@ def _stamped(row: Metric, stamp: Stamp) -> Metric:
     )
 
 
-def _write_predictions(result: Result, path: Path) -> None:
+def _about(planned: TaskPlan, result: Result, stamp: Stamp) -> dict[str, Any]:
+    """Return what made a predictions table, so that numbers follow from the file alone."""
+    return {
+        "task": planned.task, "options": planned.options.model_dump(mode="json"),
+        "classes": result.extras.get("classes"), "config_digest": stamp.config_digest,
+        "data_digest": stamp.data_digest, "seed": stamp.seed,
+    }  # fmt: skip
+
+
+def write_predictions(result: Result, path: Path, about: Mapping[str, Any]) -> None:
+    """Write predictions as Parquet, with what made them in its metadata."""
     import pyarrow as pa
     import pyarrow.parquet
 
     if result.predictions:
         columns: Mapping[str, Sequence[Any]] = result.predictions
         table = pa.table({k: list(v) for k, v in columns.items()})
+        told = json.dumps(about, sort_keys=True, default=str).encode()
+        table = table.replace_schema_metadata({ABOUT: told})
         pa.parquet.write_table(table, path, compression="zstd")
 
 

@@ -6,11 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import workbench
 from eval.sides import JOINT
+from pipelines.objectives.contrastive import TOKEN_SCORES
 from pipelines.objectives.entry import Edge, ObjectiveEntry, ObjectiveOptions
 from workbench import registry
 from workbench.config import ModalityConfig, Pipeline
@@ -20,7 +22,7 @@ from workbench.pipeline_file import load_pipeline, validate
 from workbench.yaml12 import Document
 
 RECIPES = Path(__file__).parent / "recipes"
-AFTER_TRAINING = ("evaluate", "controls", "replicates", "card")
+AFTER_TRAINING = ("leakage", "evaluate", "controls", "replicates", "card")
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ def make_plan(
     if config.align.stages > 1 and score != "cosine":
         raise Refusal("E-CFG-023", file=str(path), field="align.objective.score", found=score,
                       expected="cosine: plan clusters joins vectors of several trainings")  # fmt: skip
+    _refuse_tokens_of_fused_names(options, config, path)
     tasks = _tasks(config, document)
     return Plan(config, base, parts, objective, options, tasks)
 
@@ -229,6 +232,18 @@ def _refuse_unknown_modalities(
         raise Refusal(
             "E-CFG-022", file=document.place(("evaluate", position, "gallery")), field="gallery",
             found=f"{both} in {query} and in {gallery}", expected="each on one side only",
+        )  # fmt: skip
+
+
+def _refuse_tokens_of_fused_names(options: ObjectiveOptions, config: Pipeline, path: Path) -> None:
+    """Refuse an edge of a fused vector, which has no tokens, under a score that compares tokens."""
+    scores = [getattr(part, "options", {}).get("score") for part in getattr(options, "parts", ())]
+    wanted = sorted(TOKEN_SCORES.intersection([*scores, getattr(options, "score", "")]))
+    fused = sorted(set(config.align.fuse).intersection(chain.from_iterable(config.edges())))
+    if wanted and fused:
+        raise Refusal(
+            "E-CFG-023", file=str(path), field="align.objective.score", found=", ".join(wanted),
+            expected=f"cosine or volume: {', '.join(fused)} is fused and has no tokens",
         )  # fmt: skip
 
 

@@ -50,5 +50,7 @@ def _evaluate(path: Path, other: Plan | None) -> None:
     limit = json.loads((path / "pipeline.json").read_text())["limit"]
     with folder.locked():
         run = Stages(plan, folder, limit, Lines())
+        if run.is_decoded():
+            run.audit()
         run.evaluate()
         run.report()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import workbench
-from pipelines import decode, leakage, rows
+from pipelines import decode, leakage, prints, rows
 from pipelines.decode import Decoded
 from pipelines.plan import AFTER_TRAINING, Plan, digest_of
 from pipelines.progress import Progress, Quiet
@@ -152,7 +152,7 @@ class Stages:
         with self._timed("decode"):
             counts = rows.split_counts(self.plan, self.manifest)
             self.folder.update_record(lambda r: r.update(_data(self.manifest, counts, self)))
-        if self.folder.is_complete("decoded", self.key("decoded")):
+        if self.is_decoded():
             self.progress.stage("decode", "already complete")
         else:
             with self._timed("decode"), self.folder.writing("decoded", self.key("decoded")) as part:
@@ -161,8 +161,29 @@ class Stages:
                     cells = rows.cells(one, self.manifest)
                     decode.decode(one, cells, self.manifest, part / key)
         self._account()
-        found = leakage.audit(self.plan, self.manifest, self.decoded)
-        self.folder.update_record(lambda r: r.update(leakage=found))
+        self.audit()
+
+    def is_decoded(self) -> bool:
+        """Whether every sample and its fingerprint is there."""
+        folder = self.folder.stage("decoded")
+        complete = self.folder.is_complete("decoded", self.key("decoded"))
+        return complete and all(prints.saved(folder / key) for key in self.plan.parts)
+
+    def audit(self) -> None:
+        """Look for leakage, keep what was found, and stop where it makes numbers wrong.
+
+        Raises:
+            Refusal: splits share what they must not.
+        """
+        resolved = self.plan.resolved()
+        key = digest_of([self.key("audit"), resolved["leakage"], resolved["evaluate"]])
+        if self.folder.record().get("leakage", {}).get("key") == key:
+            return
+        seen = leakage.of_decoded(self.plan, self.decoded, self.folder.stage("decoded"))
+        found = leakage.audit(self.plan, self.manifest, seen)
+        found.write(self.folder.path)
+        found.refuse()
+        self.folder.update_record(lambda r: r.update(leakage={"key": key, **found.as_dict()}))
 
     @cached_property
     def decoded(self) -> Mapping[str, Decoded]:
@@ -288,7 +309,6 @@ def _environment(plan: Plan) -> dict[str, Any]:
         "threads": {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "not set"),
                     "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "not set"),
                     "cpus": os.cpu_count()},
-        "device": "cpu",
         "platform": f"{platform.system()} {platform.machine()}",
         "command": Path(sys.argv[0]).name,
     }  # fmt: skip

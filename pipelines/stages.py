@@ -22,10 +22,13 @@ from pipelines.fusion import build_fusions
 from pipelines.multistage import Start, align_stages
 from pipelines.objectives.objective import Objective
 from pipelines.pairing import Pairing
+from pipelines.placement import placement, sent
 from pipelines.plan import Plan, digest_of
 from pipelines.pretrain import MaskedModelling
 from pipelines.processes import Processes
 from pipelines.run import Stages
+from pipelines.shuffled import NAME as SHUFFLED
+from pipelines.shuffled import shuffled_pairs
 from pipelines.stacked import stacked
 from pipelines.towers import Tower, build_encoder, provenance
 from pipelines.training import (
@@ -70,6 +73,7 @@ def shelves_of(run: Stages) -> dict[str, Shelf]:
 def train(run: Stages) -> Trained:
     """Pretrain where asked, align, and save; or load what an earlier run saved."""
     run.folder.update_record(lambda r: r["threads"].update(torch=leave_one_core()))
+    _say_where(run)
     shelves = shelves_of(run)
     objective = build_objective(run.plan, shelves)
     pairing = make_pairing(run.plan, shelves, run.manifest, objective)
@@ -88,6 +92,15 @@ def train(run: Stages) -> Trained:
     if len(trained) == 1:
         return Trained(last, bases)
     return Trained(replace(last, towers=stacked([crew.towers for crew, _ in trained])), bases)
+
+
+def _say_where(run: Stages) -> None:
+    """Say and record on which device, and at which precision, each stage trains, and why."""
+    pipeline = run.plan.pipeline
+    asked = {f"pretrain {key}": fit.precision for key, fit in pipeline.pretrain.items()}
+    where = placement(pipeline.device).describe({**asked, "align": pipeline.align.precision})
+    run.progress.say(f"trains {where}")
+    run.folder.update_record(lambda r: r.update(device=where))
 
 
 def leave_one_core() -> int:
@@ -142,6 +155,7 @@ def _pretrained(run: Stages, one: Shelf) -> dict[str, Tensor]:
         seed = run.plan.pipeline.seed
         samples = calibration_batches(one, run.manifest, seed=seed)
         encoder = build_encoder(one.part, seed=seed, samples=samples)
+        encoder = sent(encoder, placement(run.plan.pipeline.device).device)
         lesson = MaskedModelling(encoder, one, run.manifest, config, seed, processes=run.processes)
         folder = fit_folder(run, f"pretrain {key}")
         fit(lesson, config, folder, processes=run.processes)
@@ -194,7 +208,8 @@ def _before(row: Mapping[str, Any], step: int) -> bool:
 def _models(plan: Plan) -> list[str]:
     controls = plan.pipeline.controls
     frozen = [f"random_frozen-{n + 1}" for n in range(controls.random_frozen)]
-    return ["trained", *(["unaligned"] if controls.unaligned else []), *frozen]
+    shuffled = [] if controls.shuffled_pairs == "off" else [SHUFFLED]
+    return ["trained", *(["unaligned"] if controls.unaligned else []), *frozen, *shuffled]
 
 
 def _model(run: Stages, name: str, trained: Trained) -> Model:
@@ -206,6 +221,11 @@ def _model(run: Stages, name: str, trained: Trained) -> Model:
         fresh = build_objective(run.plan, trained.pairing.shelves)
         scorer = objective_scorer(run.plan, fresh)
         return unaligned(run.plan, trained.bases, trained.pairing, scorer)
+    if name == SHUFFLED:
+        return shuffled_pairs(
+            run.plan, trained.crew, trained.bases, run.manifest,
+            lambda stage: fit_folder(run, f"control {stage}"),
+        )  # fmt: skip
     number = int(name.rpartition("-")[2]) - 1
     folder = fit_folder(run, f"control {name}")
     objective = build_objective(run.plan, trained.pairing.shelves)

@@ -18,6 +18,8 @@ from pydantic_core import PydanticUndefined
 from reference_words import INTRODUCTION, MEANINGS
 
 from workbench import config, registry
+from workbench.fuse_config import FuseConfig
+from workbench.leakage_config import LeakageConfig
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "pipeline-file.md"
 OURS = "medbio-workbench"
@@ -25,13 +27,14 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("The file", config.Pipeline),
     ("manifest", config.ManifestConfig),
     ("manifest.split", config.SplitShares),
+    ("leakage", LeakageConfig),
     ("modalities.NAME", config.ModalityConfig),
     ("modalities.NAME.encoder", config.EncoderConfig),
     ("modalities.NAME.adapt.lora", config.LoraConfig),
     ("pretrain.NAME", config.PretrainConfig),
     ("align", config.AlignConfig),
     ("align.edges, one of a list", config.WeightedEdge),
-    ("align.fuse.NAME", config.FuseConfig),
+    ("align.fuse.NAME", FuseConfig),
     ("align.batches", config.BatchPlan),
     ("controls", config.Controls),
 )

@@ -8,6 +8,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _API = {
+    "compare": "pipelines.compare",
     "run": "pipelines.api",
     "open": "pipelines.api",
     "Run": "pipelines.api",
@@ -17,7 +18,17 @@ _API = {
     "Refusal": "workbench.errors",
 }
 
-__all__ = ["BadInput", "Modality", "Refusal", "Run", "Sample", "__version__", "open", "run"]
+__all__ = [
+    "BadInput",
+    "Modality",
+    "Refusal",
+    "Run",
+    "Sample",
+    "__version__",
+    "compare",
+    "open",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import combinations
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from workbench.fuse_config import FuseConfig
+from workbench.leakage_config import LeakageConfig
 from workbench.modality import Options
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 Rate = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
-
-MOST_SUBSETS = 4
-"""Most modalities of a fused vector whose subsets are all evaluated: 15 of them."""
 
 
 class SplitShares(Options):
@@ -128,7 +125,7 @@ class FitConfig(Options):
     warmup: Fraction = Field(0.1, description="share of the steps with rising learning rate")
     clip: Rate = Field(1.0, description="largest gradient norm")
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto is bf16 where the processor multiplies it natively"
+        "auto", description="auto is bf16 where processor or GPU multiplies it natively"
     )
     checkpoint_every: Positive | None = Field(None, description="steps; default once an epoch")
 
@@ -172,7 +169,8 @@ class BatchPlan(Options):
         if self.plan == "per_class" and self.label is None:
             raise ValueError("per_class needs label: a manifest column")
         for name in ("stages", "clusters"):
-            if name in self.model_fields_set and self.plan != "clusters":
+            given = getattr(self, name) != type(self).model_fields[name].default
+            if given and self.plan != "clusters":
                 raise ValueError(f"{name} is an option of plan: clusters, not of {self.plan}")
         return self
 
@@ -190,62 +188,6 @@ def _objective(value: Any) -> Any:
         rest = {k: v for k, v in value.items() if k != "name"}
         return {"name": value.get("name", "contrastive"), "options": rest}
     return value
-
-
-class FuseConfig(Options):
-    """A vector made of several modalities, under a name that stands wherever a modality's may."""
-
-    of: tuple[Name, ...] = Field(min_length=2, description="the modalities it is made of")
-    how: Literal["mean", "gated", "agreement", "stochastic"] = Field(
-        "mean", description="mean of unit vectors; learned gates; agreement; a small transformer"
-    )
-    drop: Annotated[float, Field(ge=0.0, lt=1.0)] | None = Field(
-        None, description="chance to leave a modality out in training; stochastic 0.5, others 0"
-    )
-    gate: Literal["softmax", "sigmoid"] = Field("softmax", description="gated: competing or not")
-    depth: Positive = Field(1, description="stochastic: transformer blocks")
-    heads: Positive = Field(4, description="stochastic: attention heads; a divisor of dim")
-    subsets: bool | None = Field(
-        None, description="evaluate every subset as well; default yes for up to 4 modalities"
-    )
-
-    @model_validator(mode="after")
-    def _fits(self) -> FuseConfig:
-        if len(set(self.of)) < len(self.of):
-            raise ValueError(f"of names a modality twice: {list(self.of)}")
-        foreign = {"gate": "gated", "depth": "stochastic", "heads": "stochastic"}
-        for name, how in foreign.items():
-            if name in self.model_fields_set and self.how != how:
-                raise ValueError(f"{name} is an option of how: {how}, not of {self.how}")
-        if self.subsets and len(self.of) > MOST_SUBSETS:
-            raise ValueError(f"subsets: at most {MOST_SUBSETS} modalities, not {len(self.of)}")
-        return self
-
-    def share_dropped(self) -> float:
-        """Return the chance that training leaves a present modality out."""
-        if self.drop is not None:
-            return self.drop
-        return 0.5 if self.how == "stochastic" else 0.0
-
-    def parts(self) -> tuple[tuple[str, ...], ...]:
-        """Return the subsets to evaluate, small ones first; none where that was not wanted."""
-        wanted = len(self.of) <= MOST_SUBSETS if self.subsets is None else self.subsets
-        sizes = range(1, len(self.of) + 1) if wanted else ()
-        return tuple(part for size in sizes for part in combinations(self.of, size))
-
-
-def subset_name(name: str, part: Sequence[str]) -> str:
-    """Return what the vectors of some modalities of a fused vector are stored under.
-
-    >>> subset_name("patient", ("xray", "ecg"))
-    'patient@xray+ecg'
-    """
-    return f"{name}@{'+'.join(part)}"
-
-
-def is_subset(name: str | None) -> bool:
-    """Whether a name is one that `subset_name` made; no modality's name holds its mark."""
-    return name is not None and "@" in name
 
 
 class AlignConfig(FitConfig):
@@ -267,6 +209,9 @@ class AlignConfig(FitConfig):
         "fp32",
         description="keep what frozen first blocks compute, on disk, where no view is drawn anew",
     )
+    shard: bool = Field(
+        False, description="several processes each hold a part of the encoders that train in full"
+    )
     warm_heads: Annotated[int, Field(ge=0)] = Field(
         0, description="epochs for which only projections train, on features computed once"
     )
@@ -274,6 +219,8 @@ class AlignConfig(FitConfig):
 
     @model_validator(mode="after")
     def _heads_divide(self) -> AlignConfig:
+        if self.shard and self.gradients == "harmonize":
+            raise ValueError("shard: harmonize needs the gradient of every term, whole")
         for name, fuse in self.fuse.items():
             if fuse.how == "stochastic" and self.dim % fuse.heads:
                 raise ValueError(
@@ -296,6 +243,12 @@ class Controls(Options):
 
     random_frozen: Annotated[int, Field(ge=0)] = Field(1, description="random encoders, seeds")
     unaligned: bool = Field(True, description="towers before alignment")
+    constant: bool = Field(True, description="all vectors equal: every number must be its chance")
+    text_prior: bool = Field(True, description="every query replaced by the mean query")
+    unimodal: bool = Field(True, description="best single modality of a joined or fused query")
+    shuffled_pairs: Literal["off", "heads", "full"] = Field(
+        "off", description="trained on wrong pairs: projections alone, or all that alignment trains"
+    )
 
 
 def _entry(value: Any) -> Any:
@@ -318,7 +271,11 @@ class Pipeline(Options):
 
     name: Name
     seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where encoders run; auto is a GPU where torch sees one"
+    )
     manifest: ManifestConfig
+    leakage: LeakageConfig = LeakageConfig()
     modalities: Annotated[dict[Name, ModalityConfig], Field(min_length=1)]
     pretrain: dict[Name, PretrainConfig] = Field(default_factory=dict)
     align: AlignConfig

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
+from workbench.fingerprint import Fingerprint
 from workbench.paths import resolve_inside
 
 if TYPE_CHECKING:
@@ -215,6 +216,10 @@ class Modality(ABC, Generic[O]):
     options: type[O]
     encoders: Mapping[str, EncoderEntry[O]]
     findings: tuple[Finding, ...]
+    near_at: float = 1.0
+    """The least `near` of two samples that count as near-copies of each other."""
+    repeats: bool = False
+    """Whether equal contents of different people are ordinary, as they are among reports."""
 
     @abstractmethod
     def read(self, source: Source, options: O) -> Sample:
@@ -256,6 +261,19 @@ class Modality(ABC, Generic[O]):
         """Return samples that say the opposite of this one, for training; none by default."""
         del sample, rng, options
         return ()
+
+    def fingerprint(self, sample: Sample, options: O) -> Fingerprint:
+        """Return what near-copies of a sample are found by; by default they are not looked for.
+
+        Pairs whose fingerprints agree are compared by `near`.
+        """
+        del sample, options
+        return Fingerprint()
+
+    def near(self, a: Sample, b: Sample, options: O) -> float:
+        """Return how alike two samples are, 1 for copies, in the modality's own measure."""
+        del options
+        return float(np.array_equal(a.data, b.data, equal_nan=a.data.dtype.kind == "f"))
 
     def complete(self, options: O, weights: Weights) -> O:
         """Return options with what depends on the encoder's weights filled in (a tokenizer)."""

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from workbench.config import FuseConfig
+from workbench.fuse_config import FuseConfig
 from workbench.seeding import derive_seed
 
 if TYPE_CHECKING:

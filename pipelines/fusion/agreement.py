@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from pipelines.fusion.fusion import TINY, Fusion, weighted
-from workbench.config import FuseConfig
+from workbench.fuse_config import FuseConfig
 
 MOMENTUM = 0.1
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from workbench.config import FuseConfig
+from workbench.fuse_config import FuseConfig
 
 TINY = 1e-6
 """Least length that a sum of vectors is divided by."""

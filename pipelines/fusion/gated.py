@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pipelines.fusion.fusion import Fusion, weighted
-from workbench.config import FuseConfig
+from workbench.fuse_config import FuseConfig
 
 
 class Gated(Fusion):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pipelines.attention import Block
 from pipelines.fusion.fusion import Fusion
-from workbench.config import FuseConfig
+from workbench.fuse_config import FuseConfig
 
 
 class Stochastic(Fusion):

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from eval.space import Floats, Vectors
 from pipelines.fusion.fusion import Fusion
-from workbench.config import subset_name
+from pipelines.placement import device_of, sent
+from workbench.fuse_config import subset_name
 
 Ints = NDArray[np.int64]
 
@@ -55,8 +56,8 @@ def _fused(fusion: Fusion, given: Mapping[str, Vectors], ids: Sequence[str]) -> 
         emb = {key: _taken(given[key].values, rows, fusion.dim) for key, rows in here.items()}
         present = {key: torch.from_numpy(places >= 0) for key, places in here.items()}
         with torch.inference_mode():
-            made, _ = fusion(emb, present)
-        parts.append(made.numpy())
+            made, _ = fusion(*sent((emb, present), device_of(fusion)))
+        parts.append(made.cpu().numpy())
     return Vectors(tuple(ids), np.concatenate(parts), None, _digests(given, at))
 
 

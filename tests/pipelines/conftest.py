@@ -59,6 +59,15 @@ def small_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the pipeline file and its prompts, for tests that share what they start."""
+    folder = tmp_path_factory.mktemp("small")
+    (folder / "prompts.yaml").write_text(PROMPTS)
+    (folder / "small.yaml").write_text(SMALL)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of the small pipeline."""
     from pipelines.plan import make_plan

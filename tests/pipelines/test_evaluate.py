@@ -33,7 +33,7 @@ align:
   precision: fp32
 evaluate:
   - {task: retrieval, query: patient, gallery: report}
-controls: {random_frozen: 0}
+controls: {random_frozen: 0, constant: false, text_prior: false, unimodal: false}
 replicates: 0
 """
 

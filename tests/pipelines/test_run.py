@@ -28,7 +28,8 @@ def command(*words, cwd):
 
 def test_the_run_directory_holds_what_it_promises(finished):
     expected = {"pipeline.yaml", "record.json", "quarantine.jsonl", "checkpoints", "embeddings",
-                "predictions", "metrics.json", "report.html", "report.md", "log.jsonl"}  # fmt: skip
+                "predictions", "metrics.json", "report.html", "report.md", "log.jsonl",
+                "leakage.parquet", "croissant.json", "model-card.md"}  # fmt: skip
     assert expected <= {p.name for p in finished.iterdir()}
     assert not (finished / "progress").exists()
     assert not (finished / "run.lock").exists()
@@ -50,7 +51,8 @@ def test_flow_numbers_add_up(finished):
 def test_metrics_rows_have_chance_interval_and_controls(finished):
     rows = json.loads((finished / "metrics.json").read_text())
     assert {r["model"] for r in rows} == {
-        "trained", "control:unaligned", "control:random_frozen"}  # fmt: skip
+        "trained", "control:unaligned", "control:random_frozen", "control:constant",
+        "control:text_prior"}  # fmt: skip
     assert {r["task"] for r in rows} == {"zero_shot", "retrieval"}
     assert all(r["n"] > 0 and r["n_groups"] > 0 for r in rows if r["value"] is not None)
     assert all(r["config_digest"] and r["data_digest"] for r in rows)
@@ -58,7 +60,7 @@ def test_metrics_rows_have_chance_interval_and_controls(finished):
 
 def test_two_runs_with_one_seed_are_identical(finished, small_file, tmp_path):
     run_plan(make_plan(small_file), tmp_path / "again")
-    for name in ("metrics.json", "predictions/extras.json"):
+    for name in ("metrics.json", "predictions/extras.json", "croissant.json", "model-card.md"):
         assert (tmp_path / "again" / name).read_bytes() == (finished / name).read_bytes()
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from workbench.config import FuseConfig, is_subset, subset_name
 from workbench.errors import Refusal
+from workbench.fuse_config import FuseConfig, is_subset, subset_name
 from workbench.pipeline_file import load_pipeline
 
 TEXT = """\

@@ -5,7 +5,7 @@ import torch
 
 from pipelines.fusion import build_fusions
 from pipelines.fusion.agreement import agreement
-from workbench.config import FuseConfig
+from workbench.fuse_config import FuseConfig
 
 
 def made():

@@ -8,7 +8,7 @@ from torch.nn.functional import normalize
 
 from pipelines.fusion import FUSIONS, build_fusions
 from pipelines.fusion.fusion import thinned
-from workbench.config import FuseConfig
+from workbench.fuse_config import FuseConfig
 
 OF = ("a", "b", "c")
 DIM, ROWS = 16, 12

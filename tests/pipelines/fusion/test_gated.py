@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pipelines.fusion import build_fusions
-from workbench.config import FuseConfig
+from workbench.fuse_config import FuseConfig
 
 UNIT = torch.eye(2)[None]
 THERE = torch.ones(1, 2, dtype=torch.bool)

@@ -3,7 +3,7 @@
 import torch
 
 from pipelines.fusion import build_fusions
-from workbench.config import FuseConfig
+from workbench.fuse_config import FuseConfig
 
 
 def test_lengths_do_not_count_and_absent_vectors_neither():

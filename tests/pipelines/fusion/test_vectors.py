@@ -7,7 +7,7 @@ import torch
 from eval.space import Vectors
 from pipelines.fusion import build_fusions, vectors
 from pipelines.fusion.vectors import fused_vectors
-from workbench.config import FuseConfig
+from workbench.fuse_config import FuseConfig
 
 
 def stored(ids, seed, dim=4, digests=True):

@@ -78,7 +78,8 @@ def test_the_recipe_runs_on_a_miniature(tmp_path, run_recipe, trained):  # type:
     sets = [*QUICK, "align.epochs=25", "align.batch_size=48", "replicates=5"]
     run = run_recipe("barcode-taxonomy", miniature(tmp_path), sets)
     rows = trained(run)
-    assert {r["task"] for r in rows} == {"zero_shot", "knn", "probe"}
+    tasks = {"zero_shot", "knn", "probe", "taxonomic", "open_set", "cluster"}
+    assert {r["task"] for r in rows} == tasks
     hits = {
         (r["task"], r["label"], r["pool"], r["prompts"] is not None): r["value"]
         for r in rows
@@ -86,10 +87,21 @@ def test_the_recipe_runs_on_a_miniature(tmp_path, run_recipe, trained):  # type:
     }
     assert hits["zero_shot", "order", None, True] > 0.9
     assert hits["knn", "genus", "values", False] > 0.9
+    ranks = {
+        (r["rank"], r["pool"]): r["value"]
+        for r in rows
+        if r["task"] == "taxonomic" and r["gallery"] == "dna" and r["metric"] == "accuracy"
+        and (r["average"], r["k"]) == ("macro", 1)
+    }  # fmt: skip
+    for rank in ("order", "family", "genus", "species"):
+        seen, unseen = ranks[rank, "seen"], ranks[rank, "unseen"]
+        assert ranks[rank, "hm"] == pytest.approx(2 * seen * unseen / (seen + unseen), abs=1e-12)
+    assert ranks["genus", "hm"] > 0.9
     species = next(r for r in rows if r["task"] == "zero_shot" and r["label"] == "species")
     assert (species["n"], species["gallery_size"]) == (16, 16)
     models = {r["model"] for r in json.loads((run / "metrics.json").read_text())}
-    assert models == {"trained", "control:unaligned", "control:random_frozen"}
+    controls = {"unaligned", "random_frozen", "constant", "text_prior"}
+    assert models == {"trained", *(f"control:{name}" for name in controls)}
 
 
 @pytest.mark.parametrize("pretrain", [[], ["pretrain.dna.epochs=1", "pretrain.dna.batch_size=24"]])
