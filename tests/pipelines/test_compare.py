@@ -108,5 +108,5 @@ def test_the_command_prints_and_writes(tmp_path, monkeypatch, capsys):
     words = ["workbench", "compare", *runs, "--metric", "mrr", "--permutations", "100"]
     monkeypatch.setattr(sys, "argv", [*words, "--out", str(tmp_path / "out")])
     main()
-    assert "mrr" in capsys.readouterr().out
+    assert "MRR" in capsys.readouterr().out
     assert (tmp_path / "out" / "leaderboard.csv").is_file()
