@@ -134,20 +134,24 @@ def same_group(group: Tensor) -> Tensor | None:
 def _find(right: Block, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, Listed | None]:
     """Return which rows and columns have a right answer, and the answers when they are few."""
     row_used, column_used, count = torch.zeros_like(rows), torch.zeros_like(columns), 0
-    parts: list[Listed] = []
+    most = FEW * len(rows)
+    # laid out beforehand: small tensors kept between large ones would pin the heap as it grows
+    place = torch.empty(most, 2, dtype=torch.long, device=rows.device)
+    weight = torch.empty(most, device=rows.device)
     for start, first in itertools.product(range(0, len(rows), BLOCK), repeat=2):
         down, across = slice(start, start + BLOCK), slice(first, first + BLOCK)
         weights = right(down, across)
         found = (weights > 0) & rows[down, None] & columns[None, across]
         row_used[down] |= found.any(dim=1)
         column_used[across] |= found.any(dim=0)
-        count += int(found.sum())
-        if count <= FEW * len(rows):
-            row, column = found.nonzero(as_tuple=True)
-            parts.append(Listed(row + start, column + first, weights[row, column].float()))
-    if count > FEW * len(rows):
+        before, count = count, count + int(found.sum())
+        if count <= most:
+            here = found.nonzero()
+            weight[before:count] = weights[here[:, 0], here[:, 1]]
+            place[before:count] = here + here.new_tensor([start, first])
+    if count > most:
         return row_used, column_used, None
-    return row_used, column_used, Listed(*(torch.cat(p) for p in zip(*parts, strict=True)))
+    return row_used, column_used, Listed(place[:count, 0], place[:count, 1], weight[:count])
 
 
 def side_of(encoded: Encoded, names: tuple[str, ...]) -> Side:
