@@ -166,11 +166,10 @@ def _control_warnings(rows: Sequence[Row]) -> Iterable[str]:
         key = [main.get(name) for name in _SAME]
         same = [row for row in rows if is_control(row) and [row.get(n) for n in _SAME] == key]
         what = f"{metric_name(main)} of {place(main)}"
-        beaten_by = [model_name(row) for row in same if _is_baseline(row) and not _beats(main, row)]
-        if beaten_by:
-            yield (
-                f"{what} does not beat the control {listing(beaten_by)} with disjoint intervals."
-            )
+        losing = [row for row in same if _is_baseline(row) and not _beats(main, row)]
+        if losing:
+            names = list(dict.fromkeys(model_name(row) for row in losing))
+            yield f"{what} does not beat the control {listing(names)} with disjoint intervals."
         for row in same:
             yield from _broken_control(row, what)
 
