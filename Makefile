@@ -10,7 +10,9 @@ export OMP_WAIT_POLICY ?= PASSIVE
 export HF_HUB_OFFLINE ?= 1
 export HF_HUB_DISABLE_TELEMETRY ?= 1
 
-.PHONY: bench-loss bench-peers demo test check docs recipes quickstart-seeds soak-resume selftest-statistics measures bench-step bench-prefix bench-any-batch bench-objectives bench-retrieval bench-bootstrap clean soak-evaluate
+.PHONY: demo test check docs recipes quickstart-seeds selftest-statistics bench-step bench-prefix \
+        bench-any-batch bench-objectives bench-loss bench-peers soak-resume soak-evaluate \
+        bench-retrieval bench-bootstrap measures clean
 
 $(VENV)/.base: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
