@@ -146,9 +146,9 @@ def _find(right: Block, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor, 
         column_used[across] |= found.any(dim=0)
         before, count = count, count + int(found.sum())
         if count <= most:
-            here = found.nonzero()
-            weight[before:count] = weights[here[:, 0], here[:, 1]]
-            place[before:count] = here + here.new_tensor([start, first])
+            row, column = found.nonzero(as_tuple=True)
+            weight[before:count] = weights[row, column]
+            place[before:count, 0], place[before:count, 1] = row + start, column + first
     if count > most:
         return row_used, column_used, None
     return row_used, column_used, Listed(place[:count, 0], place[:count, 1], weight[:count])
