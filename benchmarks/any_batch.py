@@ -17,6 +17,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipelines.align import Alignment
+    from pipelines.batch import Shelf
+    from pipelines.plan import Part
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -28,16 +35,19 @@ modalities:
   report:
     options: {{max_tokens: 64}}
     encoder: {{name: text_tiny}}
+    augment: false
     adapt: {{lora: {{rank: 8, alpha: 16}}}}
 align: {{edges: all, dim: 128, batch_size: {batch}, precision: fp32}}
 """
 ECG = """ecg:
     options: {rate_hz: 100, seconds: 10}
     encoder: {name: vit1d_tiny, options: {depth: 2}}
+    augment: false
     adapt: {lora: {rank: 8, alpha: 16}}"""
 OCT = """oct:
     options: {size: [48, 128, 128]}
     encoder: {name: vit3d_tiny}
+    augment: false
     adapt: {lora: {rank: 8, alpha: 16}}"""
 CASES = {
     "ECG + report, 512, whole batch": (ECG, "ecg", 512, None),
@@ -75,11 +85,19 @@ def main() -> None:
 
 def one(first: str, key: str, batch: int, micro: int | None) -> str:
     """Take one step and return its figures."""
-    import numpy as np
-    import torch
+    lesson = prepared(first, key, batch, micro)
+    rows = lesson.batches(0)[0]
+    views = lesson.prepare(rows, 0)
+    before, begun = resident(), time.perf_counter()
+    loss = lesson.learn(rows, views, 0)["loss"]
+    seconds = time.perf_counter() - begun
+    return f"{before:.0f} | {resident():.0f} | {seconds:.1f} | {loss:.4f}"
 
+
+def prepared(first: str, key: str, batch: int, micro: int | None) -> Alignment:
+    """Return alignment over generated samples, ready for its first step."""
     from pipelines.align import Alignment, demand_of
-    from pipelines.batch import Shelf, item_table
+    from pipelines.batch import item_table
     from pipelines.encode import Crew
     from pipelines.pairing import Pairing
     from pipelines.plan import make_plan
@@ -87,53 +105,46 @@ def one(first: str, key: str, batch: int, micro: int | None) -> str:
     from pipelines.towers import build_tower
     from pipelines.training import build_objective
     from workbench.manifest import Manifest
-    from workbench.modality import Sample
 
     folder = Path(tempfile.mkdtemp())
     (folder / "p.yaml").write_text(PIPELINE.format(first=first, batch=batch))
     plan = make_plan(folder / "p.yaml")
     ids = tuple(f"{i:05d}" for i in range(batch))
     manifest = Manifest("generated", ids, ids, ("train",) * batch, {}, root=folder)
-
-    class Generated(Shelf):
-        """Samples made from the row number, as large as real ones."""
-
-        def sample(self, row: int) -> Sample:
-            rng = np.random.default_rng(row)
-            if self.part.key == "report":
-                return self.part.modality.read(
-                    Source(f"finding {row} words {row * 7}"), self.part.options
-                )
-            return Sample(rng.random(shape, dtype=np.float32))
-
-    from workbench.modality import Source
-
     shape = (1, 48, 128, 128) if key == "oct" else (12, 1000)
-    rows = np.arange(batch)
-
-    class Nothing:
-        """Stands for decoded samples, of which there are none."""
-
-        def __init__(self) -> None:
-            self.rows, self.digests = rows, list(ids)
-
-    shelves = {k: Generated(part, Nothing(), rows) for k, part in plan.parts.items()}  # type: ignore[arg-type]
+    shelves = {k: generated(part, ids, shape) for k, part in plan.parts.items()}
     towers = {k: build_tower(p, plan.pipeline.align.dim, seed=0) for k, p in plan.parts.items()}
-    objective = build_objective(plan, shelves)  # type: ignore[arg-type]
-    pairing = Pairing(shelves, item_table(manifest, shelves, ()), manifest, plan.edges(), 0)  # type: ignore[arg-type]
+    objective = build_objective(plan, shelves)
+    pairing = Pairing(shelves, item_table(manifest, shelves, ()), manifest, plan.edges(), 0)
     crew = Crew(towers, pairing, Processes.alone(), micro)
     demand = demand_of(plan.objective, plan.objective_options)
-    lesson = Alignment(crew, objective, plan.pipeline.align, demand)
-    for part in plan.parts.values():
-        object.__setattr__(part.config, "augment", False)
-    views = lesson.prepare(lesson.batches(0)[0], 0)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    begun = time.perf_counter()
-    loss = lesson.learn(lesson.batches(0)[0], views, 0)["loss"]
-    seconds = time.perf_counter() - begun
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    torch.manual_seed(0)
-    return f"{before:.0f} | {peak:.0f} | {seconds:.1f} | {loss:.4f}"
+    return Alignment(crew, objective, plan.pipeline.align, demand)
+
+
+def generated(part: Part, ids: tuple[str, ...], shape: tuple[int, ...]) -> Shelf:
+    """Return samples made from the row number when asked for, as large as real ones."""
+    import numpy as np
+
+    from pipelines.batch import Shelf
+    from workbench.modality import Sample, Source
+
+    rows = np.arange(len(ids))
+
+    class Generated(Shelf):
+        def sample(self, row: int) -> Sample:
+            if part.key == "report":
+                text = Source(f"finding {row} words {row * 7}")
+                return part.modality.read(text, part.options)
+            return Sample(np.random.default_rng(row).random(shape, dtype=np.float32))
+
+    # nothing is decoded: only row numbers and digests are asked of it
+    decoded: Any = SimpleNamespace(rows=rows, digests=list(ids))
+    return Generated(part, decoded, rows)
+
+
+def resident() -> float:
+    """Return the most memory that this process has held, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

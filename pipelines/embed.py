@@ -195,7 +195,21 @@ def load_space(folder: Path, manifest: Manifest) -> Space:
         ids = tuple(table.column("id").to_pylist())
         found = Vectors(ids, tensors["vectors"], tensors.get("features"), digests)
         vectors[path.stem] = load_tokens(found, folder / f"{path.stem}.tokens.safetensors")
-    texts, items = {}, {}
+    texts, items = load_prompts(folder)
+    return Space(
+        facts["model"], vectors, table_of(manifest), texts, facts["score"], load_scorer(folder),
+        items,
+    )  # fmt: skip
+
+
+def load_prompts(folder: Path) -> tuple[dict[str, dict[str, Floats]], dict[str, Vectors]]:
+    """Return prompt vectors by modality and text, and prompts as items where tokens were kept."""
+    import json
+
+    from safetensors.numpy import load_file
+
+    texts: dict[str, dict[str, Floats]] = {}
+    items: dict[str, Vectors] = {}
     for path in sorted(folder.glob("*.prompts.json")):
         key = path.name.removesuffix(".prompts.json")
         stacked = load_file(str(folder / f"{key}.prompts.safetensors"))["vectors"]
@@ -204,10 +218,7 @@ def load_space(folder: Path, manifest: Manifest) -> Space:
         stored = folder / f"{key}.prompts.tokens.safetensors"
         if stored.is_file():
             items[key] = load_tokens(Vectors(names, stacked), stored)
-    return Space(
-        facts["model"], vectors, table_of(manifest), texts, facts["score"], load_scorer(folder),
-        items,
-    )  # fmt: skip
+    return texts, items
 
 
 def encode(tower: Tower, batch: Batch) -> tuple[Floats, Floats]:

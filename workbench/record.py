@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import Refusal
-from workbench.files import atomic_write, file_digest, sync_folder
+from workbench.files import atomic_write, file_digest, one_at_a_time, sync_folder
 from workbench.liveness import Life
 
 
@@ -88,7 +87,7 @@ class RunFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         lock = self.path / "run.lock"
-        with _guarded(self.path):
+        with one_at_a_time(self.path):
             _refuse_if_alive(lock)
             write_json(lock, Life.mine().as_dict())
         try:
@@ -149,17 +148,6 @@ def _whole_lines(path: Path) -> list[str]:
     """Return the lines that end in a newline; a killed writer may leave one that does not."""
     text = path.read_text(encoding="utf-8")
     return text[: text.rfind("\n") + 1].splitlines()
-
-
-@contextmanager
-def _guarded(folder: Path) -> Iterator[None]:
-    """Let one process at a time look at a lock and take it."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _refuse_if_alive(lock: Path) -> None:

@@ -63,7 +63,9 @@ class RunStore:
 
         facts = json.loads((self.folder / "space.json").read_text())
         vectors = {p.stem: _vectors(p) for p in sorted(self.folder.glob("*.parquet"))}
-        texts, items = _prompts(self.folder)
+        from pipelines.embed import load_prompts
+
+        texts, items = load_prompts(self.folder)
         rows = table_of(_manifest(self.run)[1])
         scorer = load_scorer(self.folder)
         return Space(facts["model"], vectors, rows, texts, facts["score"], scorer, items)
@@ -175,22 +177,3 @@ def _vectors(path: Path) -> Vectors:
         tuple(table.column("content_sha256").to_pylist()),
     )  # fmt: skip
     return load_tokens(found, path.with_suffix(".tokens.safetensors"))
-
-
-def _prompts(folder: Path) -> tuple[dict[str, Mapping[str, Floats]], dict[str, Vectors]]:
-    """Return prompt vectors by modality and text, and prompts as items where tokens were kept."""
-    from safetensors.numpy import load_file
-
-    from pipelines.stored_tokens import load_tokens
-
-    texts: dict[str, Mapping[str, Floats]] = {}
-    items: dict[str, Vectors] = {}
-    for path in sorted(folder.glob("*.prompts.json")):
-        key = path.name.removesuffix(".prompts.json")
-        stacked = load_file(str(folder / f"{key}.prompts.safetensors"))["vectors"]
-        names = tuple(json.loads(path.read_text()))
-        texts[key] = dict(zip(names, stacked, strict=True))
-        stored = folder / f"{key}.prompts.tokens.safetensors"
-        if stored.is_file():
-            items[key] = load_tokens(Vectors(names, stacked), stored)
-    return texts, items

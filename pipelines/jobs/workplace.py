@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import platform
 import uuid
 from collections.abc import Iterator, Mapping
@@ -16,6 +14,7 @@ from typing import Any
 
 from workbench import __version__
 from workbench.errors import Refusal
+from workbench.files import one_at_a_time
 from workbench.liveness import Life
 from workbench.record import write_json
 
@@ -42,7 +41,7 @@ def at_work(out: Path, plan: str, facts: Mapping[str, Any]) -> Iterator[dict[str
     path = folder / f"{uuid.uuid4().hex[:12]}.json"
     record = {**Life.mine().as_dict(), **facts, "plan": plan, "begun": _now(), "ended": None,
               "versions": _versions()}  # fmt: skip
-    with _alone(folder):
+    with one_at_a_time(folder):
         _refuse_others(folder, plan)
         _sweep(out)
         write_json(path, record)
@@ -73,17 +72,6 @@ def _sweep(out: Path) -> None:
             pid = path.name.split(".")[-2]
             if pid.isdigit() and Life(int(pid), host).ended():
                 path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one process at a time look who is there and sign in."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
 
 
 def _versions() -> dict[str, str]:

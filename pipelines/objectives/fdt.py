@@ -18,7 +18,7 @@ class FdtOptions(TokenScoreOptions):
     score: Literal["fdt"] = "fdt"
     codes: Annotated[int, Field(ge=2)] = Field(256, description="size of the codebook")
     code_temperature: Heat = Field(
-        1.0, description="lower mixes fewer codes; from 0.1 on hardly anything is learnt"
+        1.0, description="lower mixes fewer codes; at 0.1 hardly anything was learnt"
     )
     code_temperature_start: Heat | None = Field(
         None, description="where training starts; falls geometrically to code_temperature"
